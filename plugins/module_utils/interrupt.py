@@ -1,0 +1,36 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Turn the signals that end a module into an exception that unwinds it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from .errors import Interrupted
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(
+        f"Stopped by {signal.Signals(number).name}.",
+        action="Run the task again: it takes up what is complete and redoes the rest.",
+    )
+
+
+@contextmanager
+def signals_raise() -> Iterator[None]:
+    """Raise Interrupted in the main thread on SIGTERM, SIGINT and SIGHUP.
+
+    Without it SIGTERM ends the interpreter at once: leases would stay open in
+    vCenter and child processes would outlive the task.
+    """
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    previous = {number: signal.signal(number, _interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
