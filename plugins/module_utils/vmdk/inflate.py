@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Decompress one grain, never to more than a grain's size."""
+
+from __future__ import annotations
+
+import zlib
+
+from .header import damaged
+from .stream import Grain
+
+try:
+    # Intel's ISA-L decompresses about twice as fast as zlib.
+    from isal import isal_zlib
+
+    _decompressobj = isal_zlib.decompressobj
+    _ERRORS: tuple[type[Exception], ...] = (isal_zlib.error, zlib.error)
+    ENGINE = "isal"
+except ImportError:
+    _decompressobj = zlib.decompressobj
+    _ERRORS = (zlib.error,)
+    ENGINE = "zlib"
+
+
+def inflate(grain: Grain, grain_bytes: int, needed: int) -> bytes:
+    """Return the data of a grain.
+
+    Args:
+        grain: The grain, compressed; zlib's own Adler-32 guards its data.
+        grain_bytes: The size of a grain, in bytes.
+        needed: How much of it lies on the disk, in bytes: all but for a last grain that reaches
+            past the end, which some writers cut.
+
+    Raises:
+        VmdkError: The data is damaged, or is more or less than that.
+    """
+    stream = _decompressobj()
+    try:
+        # One byte more than may come: a stream that would yield more is found out cheaply.
+        data = stream.decompress(grain.data, grain_bytes + 1)
+    except _ERRORS as error:
+        raise damaged(f"a grain can't be decompressed ({error})", grain.offset) from error
+    if not (needed <= len(data) <= grain_bytes and stream.eof):
+        raise damaged(f"a grain doesn't hold {grain_bytes} bytes", grain.offset)
+    return bytes(data[:needed])

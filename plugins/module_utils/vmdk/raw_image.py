@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Turn the grains of a VMDK into a sparse raw image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from types import TracebackType
+
+from .header import SparseHeader
+from .inflate import inflate
+from .stream import Grain
+
+# Batches that may wait for a worker: enough to keep the workers busy, few enough that memory stays
+# bounded (a batch is what one buffer of the stream held).
+_WAITING = 4
+
+
+class RawImageWriter:
+    """Writes grains to their places in a file, in any order and in parallel.
+
+    Decompressing and writing release the interpreter's lock, so threads use every core.
+
+    Args:
+        path: The image; it is made anew. Blocks of zeros become holes.
+        header: What the VMDK's header says of the disk.
+        workers: How many threads decompress; the number of cores by default.
+    """
+
+    def __init__(self, path: Path, header: SparseHeader, workers: int = 0) -> None:
+        self._header = header
+        self._zeros = bytes(header.grain_bytes)
+        workers = workers or os.cpu_count() or 1
+        self._limit = workers + _WAITING
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        os.ftruncate(self._file, header.capacity_bytes)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="inflate")
+        self._running: set[Future[None]] = set()
+
+    def write(self, grains: list[Grain]) -> None:
+        """Take grains to write; waits where the workers are behind.
+
+        Raises:
+            VmdkError: A grain, perhaps one taken earlier, is damaged.
+            OSError: The image can't be written, the disk is full for instance.
+        """
+        if grains:
+            self._running.add(self._pool.submit(self._write_batch, grains))
+        self._collect(self._limit)
+
+    def finish(self) -> None:
+        """Wait until all is written and on the disk.
+
+        Raises:
+            VmdkError: A grain is damaged.
+            OSError: The image can't be written.
+        """
+        self._collect(0)
+        os.fsync(self._file)
+
+    def __enter__(self) -> RawImageWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        os.close(self._file)
+
+    def _collect(self, limit: int) -> None:
+        while len(self._running) > limit:
+            done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+
+    def _write_batch(self, grains: Iterable[Grain]) -> None:
+        grain_bytes, capacity = self._header.grain_bytes, self._header.capacity_bytes
+        for grain in grains:
+            needed = min(grain_bytes, capacity - grain.start)
+            data = inflate(grain, grain_bytes, needed)
+            if data != self._zeros:
+                _write_at(self._file, data, grain.start)
+
+
+def _write_at(file: int, data: bytes, start: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, start)
+        view, start = view[written:], start + written
