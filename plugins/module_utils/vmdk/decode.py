@@ -53,7 +53,9 @@ def decode_file(
                 writer.finish()
         part.replace(target)
     except VmdkError as error:
-        raise VmdkError(f"{source}: {error.message}", action=error.action, **error.details) from None
+        raise VmdkError(
+            f"{source}: {error.message}", action=error.action, **error.details
+        ) from None
     finally:
         part.unlink(missing_ok=True)
     return parser.header.capacity_bytes
@@ -72,7 +74,9 @@ def check_stream(source: Path) -> int:
             parser.feed(piece)
         parser.finish()
     except VmdkError as error:
-        raise VmdkError(f"{source}: {error.message}", action=error.action, **error.details) from None
+        raise VmdkError(
+            f"{source}: {error.message}", action=error.action, **error.details
+        ) from None
     return parser.header.capacity_bytes
 
 

@@ -36,6 +36,10 @@ class VmdkError(Hyper2KvmError):
     """A VMDK that is damaged, cut short, or of a kind that can't be read."""
 
 
+class WrongDisk(VmdkError):
+    """A VMDK of another disk than the one that was meant."""
+
+
 def damaged(what: str, offset: int) -> VmdkError:
     """Return the error for data that contradicts the format.
 

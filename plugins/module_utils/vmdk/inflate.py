@@ -6,21 +6,19 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 from .header import damaged
 from .stream import Grain
 
+_engine: Any = zlib
 try:
     # Intel's ISA-L decompresses about twice as fast as zlib.
     from isal import isal_zlib
 
-    _decompressobj = isal_zlib.decompressobj
-    _ERRORS: tuple[type[Exception], ...] = (isal_zlib.error, zlib.error)
-    ENGINE = "isal"
+    _engine = isal_zlib
 except ImportError:
-    _decompressobj = zlib.decompressobj
-    _ERRORS = (zlib.error,)
-    ENGINE = "zlib"
+    pass
 
 
 def inflate(grain: Grain, grain_bytes: int, needed: int) -> bytes:
@@ -35,11 +33,11 @@ def inflate(grain: Grain, grain_bytes: int, needed: int) -> bytes:
     Raises:
         VmdkError: The data is damaged, or is more or less than that.
     """
-    stream = _decompressobj()
+    stream = _engine.decompressobj()
     try:
         # One byte more than may come: a stream that would yield more is found out cheaply.
         data = stream.decompress(grain.data, grain_bytes + 1)
-    except _ERRORS as error:
+    except _engine.error as error:
         raise damaged(f"a grain can't be decompressed ({error})", grain.offset) from error
     if not (needed <= len(data) <= grain_bytes and stream.eof):
         raise damaged(f"a grain doesn't hold {grain_bytes} bytes", grain.offset)

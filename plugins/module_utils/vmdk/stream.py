@@ -24,7 +24,7 @@ from array import array
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .header import SECTOR, SparseHeader, VmdkError, damaged, parse_header
+from .header import SECTOR, SparseHeader, VmdkError, WrongDisk, damaged, parse_header
 
 _MARKER = struct.Struct("<QI")
 _MARKER_TYPE = struct.Struct("<I")
@@ -154,7 +154,7 @@ class StreamParser:
             )
         expected = self._expected_capacity
         if expected is not None and header.capacity_bytes != expected:
-            raise VmdkError(
+            raise WrongDisk(
                 f"The VMDK's capacity is {header.capacity_bytes} bytes, the disk's {expected}.",
                 action="It belongs to another disk, or the disk was changed during the export.",
             )

@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How the URL of a lease is reached, and how its server's certificate is checked."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from ..tls import pinned_context, unverified_context, verified_context
+from ..transfer.http_body import STALL_TIMEOUT, Endpoint
+from ..vsphere.connection import VCenter
+from ..vsphere.lease import DeviceUrl
+from .errors import ExportError
+
+
+def endpoint_of(
+    url: DeviceUrl,
+    vcenter: VCenter,
+    host_map: Mapping[str, str],
+    stall_timeout: float = STALL_TIMEOUT,
+) -> Endpoint:
+    """Return where to fetch a file of a lease.
+
+    Args:
+        url: What the lease says.
+        vcenter: The connection that the lease came over.
+        host_map: Addresses for host names that don't resolve.
+        stall_timeout: Seconds without a byte after which the connection counts as stalled.
+
+    Raises:
+        ExportError: The URL is none that can be used.
+    """
+    # A host that serves its own lease writes "*" for itself: the host that we connected to.
+    text = url.url.replace("://*", f"://{_bracketed(vcenter.hostname)}", 1)
+    parts = urlsplit(text)
+    if parts.scheme != "https" or not parts.hostname:
+        raise ExportError(f"The lease offers {url.key} at a URL that is not https.")
+    proxy = (vcenter.proxy_host, vcenter.proxy_port or 80) if vcenter.proxy_host else None
+    return Endpoint(
+        url=text,
+        context=_context(url, vcenter, own_host="://*" in url.url),
+        address=host_map.get(parts.hostname),
+        proxy=proxy,
+        stall_timeout=stall_timeout,
+    )
+
+
+def _context(url: DeviceUrl, vcenter: VCenter, own_host: bool) -> ssl.SSLContext:
+    if not vcenter.validate_certs and not vcenter.thumbprint:
+        return unverified_context()
+    # The thumbprint came over the verified connection to vCenter.
+    if url.thumbprint:
+        return pinned_context(url.thumbprint)
+    return vcenter.tls_context() if own_host else verified_context(vcenter.ca_path)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the module returns of an export: all that the manifest needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..vsphere.connection import VCenter
+from ..vsphere.facts import Disk, Vm
+from . import names
+from .record import ExportedFile, Record
+
+
+def result_of(record: Record, vm: Vm, vcenter: VCenter, directory: Path) -> dict[str, Any]:
+    """Return the result of an export, new or unchanged."""
+    by_kind = {file.kind: file for file in record.files}
+    by_key = {file.device_key: file for file in record.files if file.kind == "disk"}
+    return {
+        "dest": str(directory),
+        "ovf_path": str(directory / by_kind["descriptor"].name),
+        "mf_path": str(directory / by_kind["manifest"].name),
+        "files": [_file(file, directory) for file in record.files],
+        "disks": [
+            _disk(disk, index, by_key[disk.key], directory) for index, disk in enumerate(vm.disks)
+        ],
+        "vm": vm_result(vm, vcenter),
+        "duration": record.duration,
+        "bytes_transferred": record.bytes_transferred,
+    }
+
+
+def planned_result(vm: Vm, vcenter: VCenter, directory: Path) -> dict[str, Any]:
+    """Return the result that an export is going to have, as far as it is known before."""
+    base = names.base_name(vm)
+    disks = [
+        {**_device(disk, index), "path": str(directory / names.disk_name(vm, index))}
+        for index, disk in enumerate(vm.disks)
+    ]
+    return {
+        "dest": str(directory),
+        "ovf_path": str(directory / f"{base}.ovf"),
+        "mf_path": str(directory / f"{base}.mf"),
+        "disks": disks,
+        "vm": vm_result(vm, vcenter),
+    }
+
+
+def vm_result(vm: Vm, vcenter: VCenter) -> dict[str, Any]:
+    """Return the facts of a VM as a result."""
+    facts: dict[str, Any] = asdict(vm)
+    del facts["disks"], facts["tools_running"]
+    facts["nics"] = [{**nic, "addresses": list(nic["addresses"])} for nic in facts["nics"]]
+    facts["vcenter_url"] = vcenter.url
+    return facts
+
+
+def _file(file: ExportedFile, directory: Path) -> dict[str, Any]:
+    return {
+        "path": str(directory / file.name),
+        "size": file.size,
+        "checksum": file.checksum,
+        "kind": file.kind,
+    }
+
+
+def _disk(disk: Disk, index: int, file: ExportedFile, directory: Path) -> Mapping[str, Any]:
+    return {
+        **_device(disk, index),
+        "path": str(directory / file.name),
+        "size": file.size,
+        "checksum": file.checksum,
+    }
+
+
+def _device(disk: Disk, index: int) -> dict[str, Any]:
+    return {
+        "id": f"disk-{index}",
+        "label": disk.label,
+        "format": "vmdk",
+        "capacity": disk.capacity,
+        "controller": disk.controller,
+        "bus_number": disk.bus_number,
+        "unit_number": disk.unit_number,
+        "boot": index == 0,
+        "boot_order": index,
+    }

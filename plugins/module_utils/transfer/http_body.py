@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Open a URL of a lease and read its body, with every way in which it can end early found out."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ..tls import CertificateError
+from .cancel import Cancellation
+from .errors import TransferError
+
+# Seconds without a byte after which a connection counts as stalled.
+STALL_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a file is fetched from, and how its server is checked."""
+
+    url: str
+    context: ssl.SSLContext
+    address: str | None = None
+    """Connect here in place of the URL's host."""
+    proxy: tuple[str, int] | None = None
+    stall_timeout: float = STALL_TIMEOUT
+
+    @property
+    def host(self) -> str:
+        """Return the host that is connected to."""
+        return self.address or urlsplit(self.url).hostname or ""
+
+    def __str__(self) -> str:
+        # Never the path: its ticket authorises the download.
+        return f"{self.host}:{urlsplit(self.url).port or 443}"
+
+
+class Body:
+    """The body of an answer, read into buffers of the caller's."""
+
+    def __init__(self, response: http.client.HTTPResponse, endpoint: Endpoint) -> None:
+        self._response = response
+        self._endpoint = endpoint
+        self._expected = response.length  # None for a chunked body
+        self._received = 0
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Fill the buffer and return how many bytes came; 0 only at the body's proper end.
+
+        Raises:
+            TransferError: The connection broke or stalled, or the body was cut.
+        """
+        try:
+            count = self._response.readinto(buffer)
+        except TimeoutError as error:
+            raise TransferError(
+                f"{self._endpoint} sent nothing for {self._endpoint.stall_timeout:g} seconds."
+            ) from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            # ValueError: http.client's own, for a chunk size that is no number.
+            raise TransferError(
+                f"The connection to {self._endpoint} broke after {self._received} bytes: "
+                f"{error or type(error).__name__}."
+            ) from error
+        self._received += count
+        # http.client ends a cut Content-Length body without a word.
+        if not count and self._expected is not None and self._received != self._expected:
+            raise TransferError(
+                f"{self._endpoint} promised {self._expected} bytes and sent {self._received}."
+            )
+        return count
+
+
+@contextmanager
+def open_body(endpoint: Endpoint, cancellation: Cancellation) -> Iterator[Body]:
+    """Ask for a URL and yield the body of the answer.
+
+    Raises:
+        TransferError: The server can't be reached, or answers with an error.
+        CertificateError: It shows a certificate other than the lease names.
+    """
+    parts = urlsplit(endpoint.url)
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    connection = _connect(endpoint, parts.port or 443)
+    try:
+        response, stream = _ask(connection, path, endpoint, cancellation)
+        with cancellation.watching(stream):
+            yield Body(response, endpoint)
+    finally:
+        connection.close()
+
+
+def _ask(
+    connection: http.client.HTTPSConnection,
+    path: str,
+    endpoint: Endpoint,
+    cancellation: Cancellation,
+) -> tuple[http.client.HTTPResponse, socket.socket]:
+    try:
+        connection.connect()
+        stream: socket.socket = connection.sock
+        with cancellation.watching(stream):
+            connection.request("GET", path, headers={"Accept-Encoding": "identity"})
+            response = connection.getresponse()
+    except ssl.SSLCertVerificationError as error:
+        raise CertificateError(
+            f"The certificate of {endpoint} is not trusted: {error.verify_message}."
+        ) from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = str(error) or type(error).__name__
+        raise TransferError(f"{endpoint} can't be reached: {reason}.") from error
+    if response.status != http.HTTPStatus.OK:
+        raise TransferError(
+            f"{endpoint} answered {response.status} {response.reason}.",
+            retry_after=_seconds(response.getheader("Retry-After")),
+        )
+    return response, stream
+
+
+def _connect(endpoint: Endpoint, port: int) -> http.client.HTTPSConnection:
+    host, options = endpoint.host, {"timeout": endpoint.stall_timeout, "context": endpoint.context}
+    if endpoint.proxy is None:
+        return http.client.HTTPSConnection(host, port, **options)  # type: ignore[arg-type]
+    connection = http.client.HTTPSConnection(*endpoint.proxy, **options)  # type: ignore[arg-type]
+    connection.set_tunnel(host, port)
+    return connection
+
+
+def _seconds(header: str | None) -> float:
+    return float(header) if header and header.isdigit() else 0.0

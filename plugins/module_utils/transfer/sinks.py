@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where the bytes of a download go: a file, a digest, the check of a VMDK's structure."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ..vmdk.stream import StreamParser
+
+
+class FileSink:
+    """Writes a new file. It is complete on the disk after finish()."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+
+    def write(self, data: memoryview) -> None:
+        """Append; OSError when the disk is full."""
+        while data:
+            data = data[os.write(self._file, data) :]
+
+    def finish(self) -> None:
+        """Flush to the disk."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Give up the file's descriptor, finished or not."""
+        os.close(self._file)
+
+
+class DigestSink:
+    """Computes a digest of what passes."""
+
+    def __init__(self, algorithm: str) -> None:
+        self._algorithm = algorithm
+        self._digest = hashlib.new(algorithm)
+
+    def write(self, data: memoryview) -> None:
+        """Add to the digest."""
+        self._digest.update(data)
+
+    def finish(self) -> None:
+        """Nothing can be wrong with a digest by itself."""
+
+    def hexdigest(self) -> str:
+        """Return the digest in lowercase hexadecimal."""
+        return self._digest.hexdigest()
+
+
+class VmdkCheckSink:
+    """Checks a stream-optimized VMDK as it passes, to its end-of-stream marker.
+
+    Args:
+        capacity: The size of the disk in bytes, as vCenter gives it.
+        reach: Told how far the stream is, in bytes of the disk's capacity.
+    """
+
+    def __init__(self, capacity: int, reach: Callable[[int], None]) -> None:
+        self._capacity = capacity
+        self._parser = StreamParser(capacity)
+        self._reach = reach
+
+    def write(self, data: memoryview) -> None:
+        """Check the next bytes; VmdkError when they contradict the format."""
+        grains = self._parser.feed(data)
+        if grains:
+            self._reach(grains[-1].start)
+
+    def finish(self) -> None:
+        """VmdkError when the stream was not complete."""
+        self._parser.finish()
+        self._reach(self._capacity)

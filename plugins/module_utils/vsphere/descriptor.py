@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Have vCenter write the OVF descriptor (DSP0243, OVF 1.1) of what was exported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import VSphereError
+
+try:
+    from pyVmomi import vim
+except ImportError:
+    pass  # connection.py tells
+
+
+@dataclass(frozen=True)
+class OvfFile:
+    """A file that the descriptor lists: sizes in bytes, capacity only for disks."""
+
+    device_key: str
+    path: str
+    size: int
+    capacity: int | None
+
+
+def create_descriptor(instance: Any, vm: Any, name: str, files: Iterable[OvfFile]) -> str:
+    """Return the OVF envelope of a VM as XML text.
+
+    The sizes given are those of the files, so that C(ovf:size) is true.
+
+    Raises:
+        VSphereError: vCenter can't describe the VM.
+    """
+    parameters = vim.OvfManager.CreateDescriptorParams(
+        name=name,
+        ovfFiles=[
+            vim.OvfManager.OvfFile(
+                deviceId=file.device_key, path=file.path, size=file.size, capacity=file.capacity
+            )
+            for file in files
+        ],
+    )
+    result = instance.content.ovfManager.CreateDescriptor(obj=vm, cdp=parameters)
+    if result.error:
+        problems = "; ".join(_text(problem) for problem in result.error)
+        raise VSphereError(f"vCenter can't describe {name} as an OVF: {problems}.")
+    return str(result.ovfDescriptor)
+
+
+def _text(problem: Any) -> str:
+    return str(problem.localizedMessage or type(problem.fault).__name__)

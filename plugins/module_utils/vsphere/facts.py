@@ -1,0 +1,227 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What vCenter knows of a VM, in the terms that the export and the manifest need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .inventory import path_of, read, unescape
+
+try:
+    from pyVmomi import vim
+except ImportError:
+    pass  # connection.py tells
+
+_PATHS = (
+    "name",
+    "config.uuid",
+    "config.instanceUuid",
+    "config.changeVersion",
+    "config.template",
+    "config.firmware",
+    "config.bootOptions",
+    "config.guestId",
+    "config.guestFullName",
+    "config.hardware.numCPU",
+    "config.hardware.memoryMB",
+    "config.hardware.device",
+    "guest.toolsRunningStatus",
+    "guest.net",
+    "runtime.powerState",
+    "runtime.host",
+)
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A virtual disk of the VM; sizes in bytes."""
+
+    key: int
+    label: str
+    capacity: int
+    controller: str
+    bus_number: int
+    unit_number: int
+    content_id: str
+    datastore: str
+
+    @property
+    def address(self) -> tuple[str, int, int]:
+        """Return controller, bus and unit: what a lease's device key ends in."""
+        return self.controller, self.bus_number, self.unit_number
+
+
+@dataclass(frozen=True)
+class Nic:
+    """A network adapter of the VM. A PCI slot of 192 is why Linux calls it ens192."""
+
+    label: str
+    mac: str
+    network: str
+    adapter_type: str
+    pci_slot: int | None
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Vm:
+    """A VM as vCenter describes it."""
+
+    name: str
+    moid: str
+    uuid: str
+    instance_uuid: str
+    datacenter: str
+    folder: str
+    host: str
+    cpu: int
+    memory_mb: int
+    firmware: str
+    secure_boot: bool
+    guest_id: str
+    guest_full_name: str
+    power_state: str
+    tools_running: bool
+    template: bool
+    change_version: str
+    disks: tuple[Disk, ...]
+    nics: tuple[Nic, ...]
+
+
+def read_vm(instance: Any, vm: Any) -> Vm:
+    """Return what vCenter knows of a vim.VirtualMachine."""
+    properties = read(instance, vm, _PATHS)
+    datacenter, folder = path_of(instance, vm)
+    host = properties.get("runtime.host")
+    host_name = read(instance, host, ["name"]).get("name", "") if host else ""
+    devices = properties.get("config.hardware.device", ())
+    boot = properties.get("config.bootOptions")
+    # "efi" is vSphere's word; the manifest's, and everybody else's, is "uefi".
+    firmware = "uefi" if properties.get("config.firmware") == "efi" else "bios"
+    return Vm(
+        name=unescape(properties.get("name", "")),
+        moid=vm._moId,
+        uuid=properties.get("config.uuid", ""),
+        instance_uuid=properties.get("config.instanceUuid", ""),
+        datacenter=datacenter,
+        folder=folder,
+        host=host_name,
+        cpu=properties.get("config.hardware.numCPU", 1),
+        memory_mb=properties.get("config.hardware.memoryMB", 1),
+        firmware=firmware,
+        secure_boot=bool(getattr(boot, "efiSecureBootEnabled", False)),
+        guest_id=properties.get("config.guestId", ""),
+        guest_full_name=properties.get("config.guestFullName", ""),
+        power_state=str(properties.get("runtime.powerState", "")),
+        tools_running=properties.get("guest.toolsRunningStatus") == "guestToolsRunning",
+        template=bool(properties.get("config.template", False)),
+        change_version=properties.get("config.changeVersion", ""),
+        disks=_disks(devices, getattr(boot, "bootOrder", None) or ()),
+        nics=_nics(instance, devices, properties.get("guest.net", ())),
+    )
+
+
+def _disks(devices: Iterable[Any], boot_order: Iterable[Any]) -> tuple[Disk, ...]:
+    """Return the disks in the order in which the firmware tries them.
+
+    The VM's own boot order comes first; then, as VMware's BIOS does, by controller and unit.
+    """
+    by_key = {device.key: device for device in devices}
+    explicit = [
+        entry.deviceKey
+        for entry in boot_order
+        if isinstance(entry, vim.vm.BootOptions.BootableDiskDevice)
+    ]
+    disks = []
+    for device in devices:
+        if not isinstance(device, vim.vm.device.VirtualDisk):
+            continue
+        controller = by_key.get(device.controllerKey)
+        backing = device.backing
+        datastore = getattr(backing, "fileName", "") or ""
+        disks.append(
+            Disk(
+                key=device.key,
+                label=getattr(device.deviceInfo, "label", "") or f"disk {device.key}",
+                capacity=device.capacityInBytes or device.capacityInKB * 1024,
+                controller=_kind(controller),
+                bus_number=getattr(controller, "busNumber", 0) or 0,
+                unit_number=device.unitNumber or 0,
+                content_id=getattr(backing, "contentId", "") or "",
+                datastore=datastore.partition("]")[0].lstrip("["),
+            )
+        )
+
+    def rank(disk: Disk) -> tuple[int, int, int, int]:
+        position = explicit.index(disk.key) if disk.key in explicit else len(explicit)
+        bus = _BUS_ORDER.get(disk.controller, 0)
+        return position, bus, disk.bus_number, disk.unit_number
+
+    return tuple(sorted(disks, key=rank))
+
+
+def _nics(instance: Any, devices: Iterable[Any], guest_net: Iterable[Any]) -> tuple[Nic, ...]:
+    reported = {
+        (entry.macAddress or "").lower(): tuple(entry.ipAddress or ()) for entry in guest_net
+    }
+    nics = []
+    for device in devices:
+        if not isinstance(device, vim.vm.device.VirtualEthernetCard):
+            continue
+        mac = (device.macAddress or "").lower()
+        nics.append(
+            Nic(
+                label=getattr(device.deviceInfo, "label", "") or f"adapter {device.key}",
+                mac=mac,
+                network=_network(instance, device.backing),
+                adapter_type=_kind(device),
+                pci_slot=getattr(device.slotInfo, "pciSlotNumber", None),
+                addresses=reported.get(mac, ()),
+            )
+        )
+    return tuple(nics)
+
+
+def _network(instance: Any, backing: Any) -> str:
+    name = getattr(backing, "deviceName", None)
+    if name:
+        return unescape(str(name))
+    port = getattr(backing, "port", None)
+    if port is None:
+        return ""
+    portgroup = vim.dvs.DistributedVirtualPortgroup(port.portgroupKey, instance._stub)
+    return unescape(read(instance, portgroup, ["name"]).get("name", ""))
+
+
+# Where no boot order is set VMware's firmware tries SCSI disks first, then these.
+_BUS_ORDER: Mapping[str, int] = {"sata": 1, "nvme": 2, "ide": 3}
+
+_KINDS: Mapping[str, str] = {
+    "ParaVirtualSCSIController": "pvscsi",
+    "VirtualLsiLogicController": "lsilogic",
+    "VirtualLsiLogicSASController": "lsisas",
+    "VirtualBusLogicController": "buslogic",
+    "VirtualAHCIController": "sata",
+    "VirtualNVMEController": "nvme",
+    "VirtualIDEController": "ide",
+    "VirtualVmxnet3": "vmxnet3",
+    "VirtualVmxnet2": "vmxnet2",
+    "VirtualVmxnet": "vmxnet",
+    "VirtualE1000": "e1000",
+    "VirtualE1000e": "e1000e",
+    "VirtualPCNet32": "pcnet32",
+    "VirtualSriovEthernetCard": "sriov",
+}
+
+
+def controller_kind(type_name: str) -> str:
+    """Return the short name of a controller, as a .vmx writes it, from its type's name."""
+    return _KINDS.get(type_name, type_name)
+
+
+def _kind(device: Any) -> str:
+    return controller_kind(type(device).__name__.rpartition(".")[2])

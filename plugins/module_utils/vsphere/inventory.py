@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Thin wrappers of vSphere's PropertyCollector: several properties, or many objects, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+try:
+    from pyVmomi import vim, vmodl
+except ImportError:
+    pass  # connection.py tells
+
+# Objects in one answer; vCenter pages the rest.
+_PAGE = 1000
+
+
+def read(instance: Any, managed_object: Any, paths: Sequence[str]) -> dict[str, Any]:
+    """Return properties of one object by their paths; those that are unset are left out."""
+    collector = vmodl.query.PropertyCollector
+    spec = collector.FilterSpec(
+        objectSet=[collector.ObjectSpec(obj=managed_object)],
+        propSet=[collector.PropertySpec(type=type(managed_object), pathSet=list(paths))],
+    )
+    contents = instance.content.propertyCollector.RetrieveContents([spec])
+    return {prop.name: prop.val for content in contents for prop in content.propSet}
+
+
+def read_all(
+    instance: Any, root: Any, kind: type[Any], paths: Sequence[str]
+) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield each object of a kind below a root, with its properties."""
+    collector = vmodl.query.PropertyCollector
+    view = instance.content.viewManager.CreateContainerView(root, [kind], True)
+    try:
+        traversal = collector.TraversalSpec(type=vim.view.ContainerView, path="view", skip=False)
+        spec = collector.FilterSpec(
+            objectSet=[collector.ObjectSpec(obj=view, skip=True, selectSet=[traversal])],
+            propSet=[collector.PropertySpec(type=kind, pathSet=list(paths))],
+        )
+        service = instance.content.propertyCollector
+        page = service.RetrievePropertiesEx([spec], collector.RetrieveOptions(maxObjects=_PAGE))
+        while page:
+            for content in page.objects:
+                yield content.obj, {prop.name: prop.val for prop in content.propSet}
+            page = service.ContinueRetrievePropertiesEx(page.token) if page.token else None
+    finally:
+        with suppress(vmodl.MethodFault):
+            view.Destroy()
+
+
+def path_of(instance: Any, managed_object: Any) -> tuple[str, str]:
+    """Return the datacenter's name and the folder's path below its VM folder ("/" at the top)."""
+    names: list[str] = []
+    properties = read(instance, managed_object, ["parent", "parentVApp"])
+    parent = properties.get("parent") or properties.get("parentVApp")
+    while parent is not None:
+        properties = read(instance, parent, ["name", "parent"])
+        if isinstance(parent, vim.Datacenter):
+            # The last one collected is the datacenter's own VM folder.
+            return unescape(properties["name"]), "/" + "/".join(reversed(names[:-1]))
+        names.append(unescape(properties["name"]))
+        parent = properties.get("parent")
+    return "", "/" + "/".join(reversed(names))
+
+
+def unescape(name: str) -> str:
+    """Return a name as people write it: vSphere escapes slash, backslash and percent in names."""
+    for escaped, plain in (("%2f", "/"), ("%2F", "/"), ("%5c", "\\"), ("%5C", "\\"), ("%25", "%")):
+        name = name.replace(escaped, plain)
+    return name

@@ -1,0 +1,364 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Export a VM from vSphere as OVF and VMDK."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vsphere_ovf_export
+version_added: "0.1.0"
+short_description: Export a VM from VMware vSphere as OVF and VMDK
+description:
+  - Exports a VM that is powered off over an export lease of vCenter, and writes its disks as stream-optimized VMDK,
+    its OVF descriptor and an C(.mf) file with the digests.
+  - The bytes go from the ESXi host straight to the machine where the module runs.
+    Each is received once; digests and the check of the disks' structure are computed as they pass.
+  - A disk has its name only when it is complete and checked.
+    The lease is completed at the end and aborted on any error, so that no task is left in vCenter.
+extends_documentation_fragment:
+  - hypersdk.hyper2kvm.vsphere
+  - hypersdk.hyper2kvm.vm
+  - hypersdk.hyper2kvm.attributes
+  - hypersdk.hyper2kvm.attributes.actiongroup_vsphere
+author:
+  - The hypersdk.hyper2kvm authors (@hypersdk)
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Asks vCenter for the VM and returns what would be exported; takes no lease and changes no power state.
+  diff_mode:
+    support: full
+    details:
+      - Lists the files of the export, before and after.
+  idempotent:
+    support: full
+    details:
+      - C(export.json) in O(dest) records the VM's identity and state. An export that is complete,
+        of a VM that has not been changed or started since, is kept.
+options:
+  dest:
+    description:
+      - The directory of this VM, on the machine where the module runs. It is made when it is missing.
+    type: path
+    required: true
+  checksum_algorithm:
+    description:
+      - The digest of each file, in the C(.mf) file and in the result.
+    type: str
+    choices: [sha256, sha1, sha512]
+    default: sha256
+  parallel:
+    description:
+      - How many disks are fetched at the same time.
+    type: int
+    default: 4
+  host_map:
+    description:
+      - Addresses of ESXi hosts, by the names that vCenter gives them, for names that don't resolve
+        where the module runs.
+    type: dict
+    default: {}
+  power_off:
+    description:
+      - Whether a VM that runs is shut down through VMware Tools. It stays off afterwards.
+      - Without it the task fails on a VM that runs.
+    type: bool
+    default: false
+  shutdown_timeout:
+    description:
+      - Seconds that the guest may take to shut down.
+    type: int
+    default: 300
+  force_power_off:
+    description:
+      - Whether a guest that has not shut down in O(shutdown_timeout), or that has no VMware Tools, is powered off hard.
+        Its filesystems are then as after a loss of power.
+    type: bool
+    default: false
+seealso:
+  - module: hypersdk.hyper2kvm.artifact_manifest
+"""
+
+EXAMPLES = r"""
+- name: Export a VM to the conversion host
+  hypersdk.hyper2kvm.vsphere_ovf_export:
+    hostname: vcenter.example.com
+    username: migration@vsphere.local
+    password: "{{ vcenter_password }}"
+    name: web01
+    dest: /srv/migration/web01
+  delegate_to: conversion01.example.com
+  register: export
+
+- name: Shut a VM down if it runs, and export it from one datacenter and folder
+  hypersdk.hyper2kvm.vsphere_ovf_export:
+    hostname: vcenter.example.com
+    username: migration@vsphere.local
+    password: "{{ vcenter_password }}"
+    ca_path: /etc/pki/vcenter-ca.pem
+    name: db01
+    datacenter: Berlin
+    folder: /production/databases
+    dest: /srv/migration/db01
+    power_off: true
+    shutdown_timeout: 600
+
+- name: Pin vCenter's certificate, and reach an ESXi host whose name does not resolve
+  hypersdk.hyper2kvm.vsphere_ovf_export:
+    hostname: vcenter.example.com
+    username: migration@vsphere.local
+    password: "{{ vcenter_password }}"
+    thumbprint: "4F:5A:0C:98:C1:0D:11:0C:F1:4A:1C:C1:EE:F4:0B:0B:36:2F:2A:B4"
+    moid: vm-1234
+    dest: /srv/migration/web02
+    host_map:
+      esxi07.corp.internal: 192.0.2.7
+"""
+
+RETURN = r"""
+dest:
+  description: The directory of the export.
+  returned: success
+  type: str
+  sample: /srv/migration/web01
+ovf_path:
+  description: The OVF descriptor.
+  returned: success
+  type: str
+  sample: /srv/migration/web01/web01.ovf
+mf_path:
+  description: The file with the digests of the descriptor and of each file.
+  returned: success
+  type: str
+  sample: /srv/migration/web01/web01.mf
+files:
+  description: Every file of the export.
+  returned: success, but not in check mode for an export that is to be made
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Where it is.
+      type: str
+    size:
+      description: Its size in bytes.
+      type: int
+    checksum:
+      description: Its digest, as algorithm, colon and hexadecimal digits.
+      type: str
+    kind:
+      description: What it is, one of V(disk), V(nvram), V(descriptor), V(manifest).
+      type: str
+disks:
+  description: The disks, in the order in which the firmware tries to boot them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The disk's name in the manifest.
+      type: str
+      sample: disk-0
+    path:
+      description: Its VMDK.
+      type: str
+    size:
+      description: The size of the VMDK in bytes. Not in check mode for an export that is to be made.
+      type: int
+    capacity:
+      description: The size of the disk that the guest sees, in bytes.
+      type: int
+    checksum:
+      description: The digest of the VMDK. Not in check mode for an export that is to be made.
+      type: str
+    format:
+      description: Always V(vmdk).
+      type: str
+    label:
+      description: The disk's label in vSphere.
+      type: str
+      sample: Hard disk 1
+    controller:
+      description: The kind of its controller.
+      type: str
+      sample: pvscsi
+    bus_number:
+      description: The number of its controller.
+      type: int
+    unit_number:
+      description: Its place at the controller.
+      type: int
+    boot:
+      description: Whether the VM boots from it.
+      type: bool
+    boot_order:
+      description: Its place in the boot order, from 0.
+      type: int
+vm:
+  description: What vCenter knows of the VM.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+    moid:
+      description: Its managed object ID.
+      type: str
+    uuid:
+      description: Its BIOS UUID.
+      type: str
+    instance_uuid:
+      description: Its UUID in vCenter.
+      type: str
+    datacenter:
+      description: Its datacenter.
+      type: str
+    folder:
+      description: Its folder, as a path below the datacenter's VM folder.
+      type: str
+    host:
+      description: The ESXi host that it is registered on.
+      type: str
+    cpu:
+      description: The number of virtual CPUs.
+      type: int
+    memory_mb:
+      description: Its memory in MiB.
+      type: int
+    firmware:
+      description: V(bios) or V(uefi).
+      type: str
+    secure_boot:
+      description: Whether secure boot is on.
+      type: bool
+    guest_id:
+      description: vSphere's identifier of the guest's operating system.
+      type: str
+      sample: debian12_64Guest
+    guest_full_name:
+      description: The guest's operating system, for people.
+      type: str
+    power_state:
+      description: V(poweredOff), V(poweredOn) or V(suspended), when the module asked first.
+      type: str
+    template:
+      description: Whether it is a template.
+      type: bool
+    change_version:
+      description: vSphere's mark of the configuration; it changes with each change.
+      type: str
+    vcenter_url:
+      description: The vCenter.
+      type: str
+    nics:
+      description: The network adapters.
+      type: list
+      elements: dict
+      contains:
+        label:
+          description: Its label in vSphere.
+          type: str
+        mac:
+          description: Its MAC address.
+          type: str
+        network:
+          description: The network that it is connected to.
+          type: str
+        adapter_type:
+          description: Its kind.
+          type: str
+          sample: vmxnet3
+        pci_slot:
+          description: The number of its PCI slot, V(192) for what Linux then calls C(ens192).
+          type: int
+        addresses:
+          description: The addresses that VMware Tools reported, if the guest was running.
+          type: list
+          elements: str
+duration:
+  description: Seconds from asking for the lease to the last file in place; those of the first time, if nothing changed.
+  returned: success, but not in check mode for an export that is to be made
+  type: float
+bytes_transferred:
+  description: Bytes that were received, retries not counted.
+  returned: success, but not in check mode for an export that is to be made
+  type: int
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.errors import Hyper2KvmError
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.export.module import run_export
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.export.request import ExportRequest
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.interrupt import signals_raise
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere import connection
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere.lookup import Selection
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere.options import (
+    connection_argument_spec,
+    vm_argument_spec,
+)
+
+
+def argument_spec() -> dict[str, Any]:
+    """Return the options of this module."""
+    return {
+        **connection_argument_spec(),
+        **vm_argument_spec(),
+        "dest": {"type": "path", "required": True},
+        "checksum_algorithm": {
+            "type": "str",
+            "choices": ["sha256", "sha1", "sha512"],
+            "default": "sha256",
+        },
+        "parallel": {"type": "int", "default": 4},
+        "host_map": {"type": "dict", "default": {}},
+        "power_off": {"type": "bool", "default": False},
+        "shutdown_timeout": {"type": "int", "default": 300},
+        "force_power_off": {"type": "bool", "default": False},
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        mutually_exclusive=[("name", "uuid", "moid")],
+        required_one_of=[("name", "uuid", "moid")],
+        supports_check_mode=True,
+    )
+    if connection.PYVMOMI_ERROR:
+        module.fail_json(msg=missing_required_lib("pyvmomi"), exception=connection.PYVMOMI_ERROR)
+    options = module.params
+    request = ExportRequest(
+        directory=Path(options["dest"]),
+        checksum_algorithm=options["checksum_algorithm"],
+        parallel=options["parallel"],
+        host_map=options["host_map"],
+        power_off=options["power_off"],
+        shutdown_timeout=options["shutdown_timeout"],
+        force_power_off=options["force_power_off"],
+    )
+    try:
+        with signals_raise():
+            result = run_export(
+                connection.VCenter.from_options(options),
+                Selection.from_options(options),
+                request,
+                check=module.check_mode,
+                warn=module.warn,
+            )
+    except Hyper2KvmError as error:
+        module.fail_json(**error.failure())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
