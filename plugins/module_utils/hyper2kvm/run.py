@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One run of hyper2kvm in the sandbox, over some of its stages."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..sandbox.kvm_device import kvm_works
+from ..sandbox.run import run
+from .errors import ConversionError
+from .installation import Installation
+from .log import Progress, RunLog
+from .report import load_report
+from .verdict import judge_run
+
+# Beside what the user gives; the first is never the user's: the other backend needs
+# the host's nbd module and mounts, which the sandbox takes away.
+_FORCED_ENVIRONMENT = {"HYPER2KVM_GUESTFS_BACKEND": "libguestfs"}
+_CACHE_VARIABLE = "LIBGUESTFS_CACHEDIR"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where hyper2kvm runs, the same for all runs of one conversion.
+
+    Attributes:
+        installation: The hyper2kvm.
+        scratch: Directory for temporary files and reports.
+        output_directory: Where converted disks go.
+        evidence: Files that it may read and never write.
+        log_path: Where its output is kept.
+        environment: The user's variables.
+        isolation: "bubblewrap" or "none".
+    """
+
+    installation: Installation
+    scratch: Path
+    output_directory: Path
+    evidence: Sequence[Path]
+    log_path: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    isolation: str = "bubblewrap"
+
+
+def run_hyper2kvm(
+    workplace: Workplace,
+    manifest: dict[str, Any],
+    *,
+    stages: Collection[str],
+    report_path: Path,
+    writable: Sequence[Path],
+    readonly: Sequence[Path],
+    timeout: float,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> dict[str, Any]:
+    """Run hyper2kvm over *stages* and return its report.
+
+    Args:
+        workplace: Where.
+        manifest: The derived manifest, written into the scratch directory.
+        stages: The stages that it enables.
+        report_path: Where it says that the report goes.
+        writable: Working copies that FIX changes.
+        readonly: Working copies that are only read.
+        timeout: Seconds until it is stopped.
+        on_progress: Called when the stage or the percentage changes.
+
+    Raises:
+        ConversionError: It failed, or its success can't be believed (see verdict).
+    """
+    manifest_path = report_path.with_name(report_path.stem + "-manifest.json")
+    manifest_path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    log = RunLog()
+
+    def take(line: str) -> None:
+        if log.take(line) and on_progress is not None:
+            on_progress(log.progress)
+
+    kvm = kvm_works()
+    environment = _environment(workplace, kvm)
+    completed = run(
+        [str(workplace.installation.executable), "--manifest", str(manifest_path)],
+        writable=[
+            workplace.scratch,
+            workplace.output_directory,
+            Path(environment[_CACHE_VARIABLE]),
+            *writable,
+        ],
+        readonly=[*workplace.installation.directories, *workplace.evidence, *readonly],
+        environment=environment,
+        timeout=timeout,
+        on_line=take,
+        log_path=workplace.log_path,
+        kvm=kvm,
+        isolation=workplace.isolation,
+    )
+    report = None
+    if report_path.exists():
+        report = load_report(report_path)
+    judge_run(completed, log, report, stages=stages, log_path=workplace.log_path)
+    assert report is not None, "judge_run refuses a run without a report"
+    return report
+
+
+def _environment(workplace: Workplace, kvm: bool) -> dict[str, str]:
+    environment = {
+        "LIBGUESTFS_BACKEND": "direct",
+        "PYTHONUNBUFFERED": "1",
+        "TMPDIR": str(workplace.scratch),
+    }
+    if not kvm:
+        environment["LIBGUESTFS_BACKEND_SETTINGS"] = "force_tcg"
+    environment.update(workplace.environment)
+    environment.update(_FORCED_ENVIRONMENT)
+    cache = Path(environment.setdefault(_CACHE_VARIABLE, str(default_cache()))).absolute()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConversionError(
+            f"The directory of libguestfs' appliance, {cache}, can't be made: {error.strerror}.",
+            action=f"Set {_CACHE_VARIABLE} in environment to a directory that can be written.",
+        ) from error
+    environment[_CACHE_VARIABLE] = str(cache)
+    return environment
+
+
+def default_cache() -> Path:
+    """Return where libguestfs keeps its appliance between runs, one for all VMs of a host."""
+    if os.geteuid() == 0:
+        return Path("/var/cache/hypersdk-hyper2kvm/libguestfs")
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "hypersdk-hyper2kvm" / "libguestfs"

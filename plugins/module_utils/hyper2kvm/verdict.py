@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a run of hyper2kvm can be believed. Its own word is not enough."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from ..sandbox.run import Completed
+from .errors import ConversionError
+from .log import RunLog
+from .report import stages_of
+
+
+def judge_run(
+    completed: Completed,
+    log: RunLog,
+    report: dict[str, Any] | None,
+    *,
+    stages: Collection[str],
+    log_path: Path,
+) -> None:
+    """Raise ConversionError, in one sentence, unless the run did what it was asked.
+
+    Args:
+        completed: How the process ended.
+        log: What its output said.
+        report: Its report, None when it left none.
+        stages: The stages that were enabled.
+        log_path: Where the log is kept, for the message.
+    """
+    if completed.timed_out:
+        raise _failed(
+            f"hyper2kvm was stopped at the time-out, after {completed.seconds:.0f} s, in"
+            f" {log.progress}",
+            log_path,
+            action="Raise the time-out; without KVM, FIX alone takes minutes.",
+        )
+    # What a stage raised says more than the exit status that follows from it.
+    results = stages_of(report) if report is not None else {}
+    for name, result in results.items():
+        if not result.success:
+            raise _failed(f"hyper2kvm's stage {name} failed: {result.error}", log_path)
+    if completed.returncode != 0:
+        said = next((line for line in reversed(completed.tail) if line.strip()), "nothing")
+        raise _failed(
+            f"hyper2kvm ended with exit status {completed.returncode} in {log.progress}; its last"
+            f" line: {said.strip()}",
+            log_path,
+        )
+    if report is None:
+        raise _failed("hyper2kvm left no report", log_path)
+    for stage in stages:
+        if stage not in results:
+            raise _failed(f"hyper2kvm's report has no stage {stage}, which was enabled", log_path)
+    if report["pipeline"].get("success") is not True:
+        raise _failed("hyper2kvm's report says that its pipeline failed", log_path)
+    if log.failed_edits:
+        raise _failed(
+            "hyper2kvm says success, but an edit of the guest failed: " + log.failed_edits[0],
+            log_path,
+            failed_edits=log.failed_edits,
+        )
+
+
+def judge_fix(written: bool, log_path: Path) -> None:
+    """Raise ConversionError when FIX says success and has written nothing to the boot disk."""
+    if not written:
+        raise _failed(
+            "hyper2kvm says that FIX succeeded, but it did not write to the boot disk's copy",
+            log_path,
+        )
+
+
+def _failed(what: str, log_path: Path, *, action: str = "", **details: Any) -> ConversionError:
+    return ConversionError(
+        f"{what}. Its log: {log_path}.", action=action, log_path=str(log_path), **details
+    )

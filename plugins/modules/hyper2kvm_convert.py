@@ -1,0 +1,273 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Convert exported disks with hyper2kvm, on copies, in a sandbox, and look at the result."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: hyper2kvm_convert
+short_description: Convert an exported VM's disks with hyper2kvm, and check the result
+version_added: "0.1.0"
+author:
+  - The hypersdk.hyper2kvm authors (@hypersdk)
+description:
+  - Runs C(hyper2kvm --manifest) on disposable writable copies of the disks that an Artifact Manifest names.
+    The exported files are bound read-only and keep their digests.
+  - hyper2kvm reports success also for disks that it could not fix, since an exported VMDK can't be written in place.
+    So its word is not taken for it. The conversion fails when a stage is missing or failed, when its log tells of an
+    edit that failed, when FIX wrote nothing to the boot disk's copy, when an output is missing, fails
+    C(qemu-img check) or has another size than its source, and when a data disk's content differs.
+  - Whatever opens a guest's disk runs in a sandbox made with bubblewrap. It sees no disk of the conversion host, no
+    network, and may write only its own working directories; what it started is gone when it ends.
+  - Run it on the conversion host, with the Python that the role P(hypersdk.hyper2kvm.conversion_host#role) prepares
+    in E(ansible_python_interpreter).
+options:
+  manifest:
+    description:
+      - Path of the Artifact Manifest, usually C(artifact-manifest.json) in the VM's directory.
+      - The working copies are made in C(work) beside it, and removed in the end.
+    type: path
+    required: true
+  output_dir:
+    description:
+      - Directory for the converted disks, C(report.json), C(hyper2kvm.log) and C(conversion.json); made when missing.
+      - C(out) beside the manifest, when left out.
+    type: path
+  target_format:
+    description:
+      - Format of the converted disks; that of the manifest's C(output.format), or V(qcow2), when left out.
+    type: str
+    choices: [qcow2, raw, vdi]
+  stages:
+    description:
+      - The stages of hyper2kvm to run; those that the manifest enables, when left out.
+      - Without V(convert) there are no outputs, and the working copies stay.
+    type: list
+    elements: str
+    choices: [inspect, fix, convert, validate]
+  timeout:
+    description:
+      - Seconds that the whole conversion may take. What runs then gets SIGTERM, and SIGKILL soon after.
+      - Without KVM the stage FIX takes minutes even for a small guest.
+    type: int
+    default: 14400
+  executable:
+    description:
+      - hyper2kvm's program. Looked for beside the module's Python, on E(PATH), and in C(/opt/hyper2kvm/bin), when
+        left out.
+    type: path
+  environment:
+    description:
+      - Variables for hyper2kvm, beside those that it always gets. It does not see the module's own environment.
+      - E(LIBGUESTFS_CACHEDIR) is where libguestfs keeps its appliance between runs,
+        C(/var/cache/hypersdk-hyper2kvm/libguestfs) for root when it is not set.
+      - E(HYPER2KVM_GUESTFS_BACKEND) is always C(libguestfs); the other one changes devices of the host.
+    type: dict
+    default: {}
+  isolation:
+    description:
+      - V(bubblewrap) runs everything that opens a guest's disk in a sandbox.
+      - V(none) runs it without, for places where no namespace can be made, such as an unprivileged container.
+        hyper2kvm 0.2.1 then runs C(xfs_admin) and C(fsck) on disks of the conversion host that bear the names of the
+        guest's (C(/dev/sda1) and so on), and changes them. Choose it only where nothing is there to be lost.
+    type: str
+    choices: [bubblewrap, none]
+    default: bubblewrap
+requirements:
+  - hyper2kvm 0.2.1
+  - libguestfs with its Python binding
+  - qemu-img
+  - bubblewrap
+extends_documentation_fragment:
+  - hypersdk.hyper2kvm.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Says what would be made, after it has looked for hyper2kvm and for the disks.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+    details:
+      - C(conversion.json) records the manifest, the exported files, hyper2kvm's version and the options. While these
+        and the converted disks stay the same, nothing is done.
+seealso:
+  - module: hypersdk.hyper2kvm.kvm_boot_check
+  - plugin: hypersdk.hyper2kvm.conversion_host
+    plugin_type: role
+"""
+
+EXAMPLES = r"""
+- name: Convert an exported VM
+  hypersdk.hyper2kvm.hyper2kvm_convert:
+    manifest: /srv/migration/web01/artifact-manifest.json
+  vars:
+    ansible_python_interpreter: /opt/hyper2kvm/bin/python3
+  register: converted
+
+- name: Convert to raw images on a conversion host without much memory
+  hypersdk.hyper2kvm.hyper2kvm_convert:
+    manifest: /srv/migration/web01/artifact-manifest.json
+    output_dir: /srv/images/web01
+    target_format: raw
+    environment:
+      LIBGUESTFS_MEMSIZE: "512"
+    timeout: 7200
+"""
+
+RETURN = r"""
+outputs:
+  description: The converted disks, in the manifest's order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Id of the disk in the manifest.
+      type: str
+      sample: disk-0
+    path:
+      description: The converted disk.
+      type: str
+      sample: /srv/migration/web01/out/disk-0.qcow2
+    format:
+      description: Its format.
+      type: str
+      sample: qcow2
+    size:
+      description: Size of the file in bytes. Not in check mode.
+      type: int
+      sample: 1386217472
+    virtual_size:
+      description: Size of the disk that a guest sees, in bytes. Not in check mode.
+      type: int
+      sample: 21474836480
+    checksum:
+      description: SHA-256 of the file. Not in check mode.
+      type: str
+      sample: sha256:2b9c8dc3ea2c7e4ce0b4b3e6f6b3d0a44a4d54ab40a5b6cbe5d2a6e6aa9f1c11
+report_path:
+  description: hyper2kvm's report; one for all stages.
+  returned: success
+  type: str
+  sample: /srv/migration/web01/out/report.json
+log_path:
+  description: What hyper2kvm printed.
+  returned: success, and on failure once hyper2kvm has run
+  type: str
+  sample: /srv/migration/web01/out/hyper2kvm.log
+fixed:
+  description: Whether FIX ran and wrote to the boot disk's copy. Whether the guest boots is for a boot check to show.
+  returned: success
+  type: bool
+stages:
+  description: How each stage ended.
+  returned: success
+  type: dict
+  sample:
+    fix: {success: true, seconds: 84.1, error: ""}
+durations:
+  description: Seconds that the steps took. Data disks are decoded while FIX runs.
+  returned: when a conversion ran
+  type: dict
+  sample: {working_copies: 4.2, fix: 88.9, convert: 9.1, verify: 6.0}
+hyper2kvm_version:
+  description: Version of hyper2kvm.
+  returned: success
+  type: str
+  sample: 0.2.1
+isolation:
+  description: How programs that open the guest's disks were run.
+  returned: success
+  type: str
+  sample: bubblewrap
+failed_edits:
+  description: The lines of hyper2kvm's log that tell of edits that failed.
+  returned: when the conversion failed because of them
+  type: list
+  elements: str
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.errors import Hyper2KvmError
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.conversion import convert
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.installation import (
+    MEASURED_VERSION,
+)
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.plan import (
+    Request,
+    make_plan,
+)
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.interrupt import signals_raise
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.document import load
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Return the module's result."""
+    parameters = module.params
+    manifest_path = Path(parameters["manifest"]).resolve()
+    output_directory = parameters["output_dir"] or manifest_path.parent / "out"
+    plan = make_plan(
+        Request(
+            manifest_path=manifest_path,
+            document=load(manifest_path),
+            output_directory=Path(output_directory).resolve(),
+            target_format=parameters["target_format"],
+            stages=parameters["stages"],
+            timeout=parameters["timeout"],
+            executable=parameters["executable"],
+            environment={name: str(value) for name, value in parameters["environment"].items()},
+            isolation=parameters["isolation"],
+        )
+    )
+    if plan.installation.version != MEASURED_VERSION:
+        module.warn(
+            f"hyper2kvm {plan.installation.version} runs; this collection was measured on {MEASURED_VERSION}."
+        )
+    if plan.request.isolation == "none":
+        module.warn("isolation: none lets hyper2kvm reach the disks of this conversion host.")
+    earlier = plan.earlier_result()
+    if earlier is not None:
+        return {"changed": False, **earlier}
+    if module.check_mode:
+        return {"changed": True, **plan.expected_result()}
+    return {"changed": True, **convert(plan)}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "manifest": {"type": "path", "required": True},
+            "output_dir": {"type": "path"},
+            "target_format": {"type": "str", "choices": ["qcow2", "raw", "vdi"]},
+            "stages": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["inspect", "fix", "convert", "validate"],
+            },
+            "timeout": {"type": "int", "default": 14400},
+            "executable": {"type": "path"},
+            "environment": {"type": "dict", "default": {}},
+            "isolation": {"type": "str", "choices": ["bubblewrap", "none"], "default": "bubblewrap"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        with signals_raise():
+            result = run(module)
+    except Hyper2KvmError as error:
+        module.fail_json(**error.failure())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
