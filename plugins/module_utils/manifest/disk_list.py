@@ -54,6 +54,11 @@ def _disk(index: int, entry: Mapping[str, Any]) -> Disk:
             f"disks[{index}].source_format is {wanted}, and {path} is {image.source_format} by its content.",
             action="Leave source_format out to take what the file is.",
         )
+    if image.refers_to:
+        raise ManifestError(
+            f"The disk {path} is not whole by itself: it needs {', '.join(image.refers_to)}.",
+            action="Convert it to one file with qemu-img first.",
+        )
     return Disk(
         path=path,
         size=image.size,

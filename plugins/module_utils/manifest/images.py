@@ -60,13 +60,23 @@ def identify(path: Path) -> Image:
                 f"The disk {path} is not a regular file.", action="Name the disk's file."
             )
         with open(path, "rb") as file:
-            return _identify(path, file, facts.st_size)
+            return identify_open(path, file, facts.st_size)
     except FileNotFoundError:
         raise ManifestError(
             f"The disk {path} does not exist.", action="Export it again, or correct its path."
         ) from None
     except OSError as error:
         raise ManifestError(f"The disk {path} can't be read: {error.strerror or error}.") from error
+
+
+def identify_open(path: Path, file: BinaryIO, size: int) -> Image:
+    """Return what an open file of this size is; path names it in errors.
+
+    Raises:
+        ManifestError: It is empty, or its header is broken.
+    """
+    try:
+        return _identify(path, file, size)
     except struct.error as error:
         raise ManifestError(
             f"The disk {path} ends within its own header.",

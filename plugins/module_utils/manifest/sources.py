@@ -14,11 +14,13 @@ from .arguments import settings_of
 from .disk_list import read_disks
 from .export_result import read_export
 from .findings import ManifestError
-from .model import Artifacts
+from .ovf_package import Package, read_package
 from .state import Request
 
 
-def artifacts_from(params: Mapping[str, Any], manifest_path: Path) -> Artifacts | None:
+def package_from(
+    params: Mapping[str, Any], manifest_path: Path, *, check_mode: bool
+) -> Package | None:
     """Return what export, ovf or disks describe, or None when none of them is given.
 
     Raises:
@@ -26,10 +28,18 @@ def artifacts_from(params: Mapping[str, Any], manifest_path: Path) -> Artifacts 
     """
     provider = (params.get("source") or {}).get("provider") or ""
     if params.get("export") is not None:
-        return read_export(params["export"])
+        return Package(read_export(params["export"]))
+    if params.get("ovf") is not None:
+        directory = params.get("ovf_directory")
+        return read_package(
+            Path(os.path.abspath(params["ovf"])),
+            unpack_to=Path(os.path.abspath(directory)) if directory else None,
+            provider=provider,
+            check_mode=check_mode,
+        )
     if params.get("disks") is not None:
-        return read_disks(
-            params["disks"], directory=Path(os.path.dirname(manifest_path)), provider=provider
+        return Package(
+            read_disks(params["disks"], directory=manifest_path.parent, provider=provider)
         )
     return None
 
@@ -50,9 +60,11 @@ def request_from(params: Mapping[str, Any], path: Path, *, check_mode: bool) -> 
     if wanted:
         settings["output"] = {**settings.get("output", {}), "format": wanted}
     absent = params.get("state") == "absent"
+    package = None if absent else package_from(params, path, check_mode=check_mode)
     return Request(
         path=path,
-        artifacts=None if absent else artifacts_from(params, path),
+        artifacts=package.artifacts if package else None,
+        unpacked=package is not None and package.unpacked,
         settings=settings,
         merge=params["merge"],
         checksum=params["checksum"],

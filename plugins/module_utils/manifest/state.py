@@ -37,6 +37,7 @@ class Request:
         boot_disk: Id of the disk that boots, where the user says it.
         backup: Keep a copy of a file that is changed or removed.
         check_mode: Change nothing, and accept disks that aren't there yet.
+        unpacked: Whether files were unpacked, or would be, to build it from.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Request:
     boot_disk: str = ""
     backup: bool = False
     check_mode: bool = False
+    unpacked: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def make_present(request: Request, on_progress: Progress | None = None) -> Outco
         backup_file = _backed_up(request) if held else ""
         save(request.path, document)
     return Outcome(
-        changed=changed,
+        changed=changed or request.unpacked,
         document=document,
         before=held.text if held else "",
         after=after if changed else (held.text if held else after),
