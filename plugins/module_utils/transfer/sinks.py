@@ -62,14 +62,13 @@ class VmdkCheckSink:
 
     def __init__(self, capacity: int, reach: Callable[[int], None]) -> None:
         self._capacity = capacity
-        self._parser = StreamParser(capacity)
+        self._parser = StreamParser(capacity, keep_grains=False)
         self._reach = reach
 
     def write(self, data: memoryview) -> None:
         """Check the next bytes; VmdkError when they contradict the format."""
-        grains = self._parser.feed(data)
-        if grains:
-            self._reach(grains[-1].start)
+        self._parser.feed(data)
+        self._reach(self._parser.position)
 
     def finish(self) -> None:
         """VmdkError when the stream was not complete."""

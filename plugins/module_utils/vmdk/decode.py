@@ -68,7 +68,7 @@ def check_stream(source: Path) -> int:
         VmdkError: The VMDK is damaged or cut short.
         OSError: It can't be read.
     """
-    parser = StreamParser()
+    parser = StreamParser(keep_grains=False)
     try:
         for piece in _pieces(source, None):
             parser.feed(piece)

@@ -52,7 +52,7 @@ class Grain(NamedTuple):
 
 
 # A step reads from the view at the position and returns the new position, or the same one where it
-# needs more bytes than there are.
+# needs more bytes than there are: how many, it leaves in _needed.
 _Step = Callable[[memoryview, int], int]
 
 
@@ -62,19 +62,24 @@ class StreamParser:
     Args:
         expected_capacity: The size that the disk must have, in bytes; the header is held against
             it. None accepts any.
+        keep_grains: Whether grains are handed out; False only checks the structure, which costs
+            next to nothing since the data of the grains is not touched.
     """
 
-    def __init__(self, expected_capacity: int | None = None) -> None:
+    def __init__(self, expected_capacity: int | None = None, *, keep_grains: bool = True) -> None:
         self._expected_capacity = expected_capacity
+        self._keep_grains = keep_grains
         self._header: SparseHeader | None = None
-        self._buffer = bytearray()
-        self._base = 0  # where the buffer begins in the file, in bytes
+        self._base = 0  # where the view that is being read begins in the file, in bytes
+        self._carry = bytearray()  # the begin of what the next piece completes
+        self._needed = SECTOR
         self._grains: list[Grain] = []
         self._step: _Step = self._read_header
-        # The metadata block that is being read: sectors left, entries passed, where it began.
+        # The metadata block that is being read: sectors left, entries passed, who takes them.
         self._block_left = 0
         self._block_entries = 0
         self._block_handler: Callable[[memoryview], None] = self._pass_over
+        self._grain_left = 0  # bytes of a grain that is not kept
         # Sums of hashes, zero at the end: grains against table entries, tables against directory.
         self._grain_balance = 0
         self._table_balance = 0
@@ -83,6 +88,7 @@ class StreamParser:
         self._front_table = 0
         self._footer_seen = False
         self._ended = False
+        self._position = 0
 
     @property
     def header(self) -> SparseHeader:
@@ -96,25 +102,49 @@ class StreamParser:
         """Tell whether the header has arrived."""
         return self._header is not None
 
+    @property
+    def position(self) -> int:
+        """Return where on the disk the last grain belongs, in bytes: how far the stream is."""
+        return self._position
+
     def feed(self, data: bytes | bytearray | memoryview) -> list[Grain]:
         """Take the next bytes of the file and return the grains that they complete.
 
         Raises:
             VmdkError: The data contradicts the format; the error has the offset.
         """
-        self._buffer += data
         self._grains = []
-        position = 0
-        with memoryview(self._buffer) as view:
-            while True:
-                step = self._step
-                advanced = step(view, position)
-                if advanced == position and step == self._step:
-                    break
-                position = advanced
-        del self._buffer[:position]
-        self._base += position
+        view = memoryview(data)
+        start = 0
+        while self._carry:
+            piece = view[start : start + self._needed - len(self._carry)]
+            start += len(piece)
+            self._carry += piece
+            if len(self._carry) < self._needed:
+                return self._grains
+            with memoryview(self._carry) as carried:
+                used = self._advance(carried)
+            del self._carry[:used]
+        used = self._advance(view[start:])
+        self._carry += view[start + used :]
         return self._grains
+
+    def _advance(self, view: memoryview) -> int:
+        """Take as many steps as the view allows and return how many bytes they used."""
+        position = 0
+        while True:
+            step = self._step
+            advanced = step(view, position)
+            if advanced == position and step == self._step:
+                break
+            position = advanced
+        self._base += position
+        return position
+
+    def _lacks(self, view: memoryview, position: int, size: int = SECTOR) -> bool:
+        """Tell whether the view holds fewer bytes than these, and note that they are needed."""
+        self._needed = size
+        return len(view) - position < size
 
     def finish(self) -> None:
         """Check that the file was complete.
@@ -123,8 +153,8 @@ class StreamParser:
             VmdkError: It ended early, or its tables don't agree with its grains.
         """
         header = self.header
-        end = self._base + len(self._buffer)
-        if self._buffer or not (self._ended or self._may_end_without_marker()):
+        end = self._base + len(self._carry)
+        if self._carry or not (self._ended or self._may_end_without_marker()):
             raise VmdkError(
                 f"The VMDK ends early, at byte {end}: its end-of-stream marker is missing.",
                 action="The transfer was cut short; fetch the disk again.",
@@ -145,7 +175,7 @@ class StreamParser:
     # -- the header and what stands in front of the grains ---------------------------------------
 
     def _read_header(self, view: memoryview, position: int) -> int:
-        if len(view) - position < SECTOR:
+        if self._lacks(view, position):
             return position
         header = parse_header(view[position : position + SECTOR], self._base + position)
         if not header.has_markers:
@@ -172,7 +202,7 @@ class StreamParser:
                     raise damaged("the grain tables are not all in front", self._base + position)
                 self._step = self._read_marker
                 return position
-            if len(view) - position < SECTOR:
+            if self._lacks(view, position):
                 return position
             if not header.directory_at_end:
                 self._take_front(view[position : position + SECTOR], sector)
@@ -206,8 +236,7 @@ class StreamParser:
 
     def _read_marker(self, view: memoryview, position: int) -> int:
         header = self.header
-        available = len(view)
-        while available - position >= SECTOR:
+        while not self._lacks(view, position):
             value, size = _MARKER.unpack_from(view, position)
             if not size:
                 return self._read_metadata_marker(view, position, value)
@@ -218,15 +247,27 @@ class StreamParser:
                 raise damaged(f"sector {value} is no grain of this disk", offset)
             end = position + _GRAIN_DATA + size
             padded = end + -end % SECTOR
-            if padded > available:
-                return position
-            self._grains.append(
-                Grain(value * SECTOR, bytes(view[position + _GRAIN_DATA : end]), offset)
-            )
+            if self._keep_grains:
+                if self._lacks(view, position, padded - position):
+                    return position
+                data = bytes(view[position + _GRAIN_DATA : end])
+                self._grains.append(Grain(value * SECTOR, data, offset))
+            self._position = value * SECTOR
             slot = value // header.grain_size % header.table_entries
             self._grain_balance += hash((slot, offset // SECTOR))
+            if padded > len(view):
+                self._grain_left = padded - len(view)
+                self._step = self._pass_grain
+                return len(view)
             position = padded
         return position
+
+    def _pass_grain(self, view: memoryview, position: int) -> int:
+        passed = min(self._grain_left, len(view) - position)
+        self._grain_left -= passed
+        if not self._grain_left:
+            self._step = self._read_marker
+        return position + passed
 
     def _read_metadata_marker(self, view: memoryview, position: int, sectors: int) -> int:
         header = self.header
@@ -268,7 +309,7 @@ class StreamParser:
     def _read_block(self, view: memoryview, position: int) -> int:
         """Pass a metadata block, sector by sector so that a large one needs no memory."""
         while self._block_left:
-            if len(view) - position < SECTOR:
+            if self._lacks(view, position):
                 return position
             self._block_handler(view[position : position + SECTOR])
             self._block_left -= 1
@@ -295,7 +336,7 @@ class StreamParser:
         self._block_entries += len(entries)
 
     def _read_footer(self, view: memoryview, position: int) -> int:
-        if len(view) - position < SECTOR:
+        if self._lacks(view, position):
             return position
         offset = self._base + position
         header, footer = self.header, parse_header(view[position : position + SECTOR], offset)
