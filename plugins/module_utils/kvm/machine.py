@@ -1,0 +1,177 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The machine that a manifest describes, as QEMU's command line."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import BootCheckError
+from .firmware import UefiFirmware
+
+MACHINES = ("q35", "pc")
+DISK_BUSES = ("virtio-blk", "virtio-scsi")
+
+# What a boot needs, not what the load needs: memory and CPUs of the manifest are bounded
+# by these unless the user says otherwise, so that checks of large VMs fit on a host.
+_LARGEST_MEMORY_MB = 4096
+_DEFAULT_MEMORY_MB = 1024
+
+_FORMATS = {
+    ".qcow2": "qcow2",
+    ".raw": "raw",
+    ".img": "raw",
+    ".vdi": "vdi",
+    ".vmdk": "vmdk",
+    ".vhd": "vpc",
+    ".vhdx": "vhdx",
+}
+_MAC = re.compile(r"\A(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\Z")
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk image: where it lies, and qemu's name of its format."""
+
+    path: Path
+    format: str
+
+    @classmethod
+    def of(cls, path: Path) -> Disk:
+        """Take the format from the name.
+
+        It is never guessed from the content: the content is the guest's, and a raw
+        disk that begins like a qcow2 image could name any file of this host.
+        """
+        try:
+            return cls(path, _FORMATS[path.suffix.lower()])
+        except KeyError:
+            raise BootCheckError(
+                f"The format of {path} can't be told from its name.",
+                action="Its name must end in " + ", ".join(sorted(_FORMATS)) + ".",
+            ) from None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A virtual machine.
+
+    Attributes:
+        disks: Its disks in the order in which they are attached.
+        boot_index: Which of them it boots from.
+        machine: q35 or pc.
+        disk_bus: virtio-blk or virtio-scsi.
+        uefi: Its firmware; None for BIOS.
+        cpus: Number of CPUs.
+        memory_mb: Memory in MiB.
+        macs: One NIC each.
+    """
+
+    disks: Sequence[Disk]
+    boot_index: int = 0
+    machine: str = "q35"
+    disk_bus: str = "virtio-blk"
+    uefi: UefiFirmware | None = None
+    cpus: int = 1
+    memory_mb: int = _DEFAULT_MEMORY_MB
+    macs: Sequence[str] = field(default_factory=tuple)
+
+
+def described_cpus(document: dict[str, Any]) -> int:
+    """Return how many CPUs to check with: the manifest's, at most this host's."""
+    wanted = int(document.get("vm", {}).get("cpu", 1))
+    return max(1, min(wanted, os.cpu_count() or 1))
+
+
+def described_memory(document: dict[str, Any]) -> int:
+    """Return how much memory to check with, in MiB: the manifest's, at most 4096."""
+    gib = document.get("vm", {}).get("mem_gb")
+    return _DEFAULT_MEMORY_MB if gib is None else min(int(gib) * 1024, _LARGEST_MEMORY_MB)
+
+
+def described_macs(document: dict[str, Any]) -> tuple[str, ...]:
+    """Return the MAC address of each NIC of the manifest, an empty one where it has none."""
+    return tuple(str(nic.get("mac") or "") for nic in document.get("nics", []))
+
+
+def qemu_arguments(
+    machine: Machine,
+    *,
+    program: str,
+    kvm: bool,
+    variables: Path | None,
+    qmp_socket: str,
+) -> list[str]:
+    """Return QEMU's argument vector.
+
+    Nothing is written to the images: they are opened in snapshot mode, and what the
+    guest writes goes to a temporary file in TMPDIR.
+
+    Args:
+        machine: What to build.
+        program: QEMU's program.
+        kvm: Whether KVM works; QEMU's own emulation (TCG) is used otherwise.
+        variables: The copy of the UEFI's variable store.
+        qmp_socket: Path of the socket that QEMU listens on.
+    """
+    arguments = [program, "-nodefaults", "-no-user-config", "-snapshot"]
+    # With graphics=off SeaBIOS repeats on the serial line what it shows on the screen,
+    # and so what GRUB and "No bootable device" say; the screen is there all the same.
+    arguments += ["-machine", f"{machine.machine},graphics=off", "-device", "VGA"]
+    arguments += ["-accel", "kvm" if kvm else "tcg", "-cpu", "host" if kvm else "max"]
+    arguments += ["-smp", str(machine.cpus), "-m", str(machine.memory_mb), "-display", "none"]
+    arguments += ["-device", "virtio-rng-pci"]
+    arguments += _firmware(machine.uefi, variables)
+    arguments += _disks(machine)
+    arguments += _nics(machine.macs)
+    arguments += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
+    arguments += ["-chardev", f"socket,id=qmp,path={_escaped(qmp_socket)},server=on,wait=off"]
+    arguments += ["-mon", "chardev=qmp,mode=control"]
+    return arguments
+
+
+def _firmware(uefi: UefiFirmware | None, variables: Path | None) -> list[str]:
+    if uefi is None or variables is None:
+        return []
+    code = f"if=pflash,unit=0,format={uefi.code_format},readonly=on,file={_escaped(uefi.code)}"
+    store = f"if=pflash,unit=1,format={uefi.variables_format},file={_escaped(variables)}"
+    return ["-drive", code, "-drive", store]
+
+
+def _disks(machine: Machine) -> list[str]:
+    arguments = []
+    if machine.disk_bus == "virtio-scsi":
+        arguments += ["-device", "virtio-scsi-pci,id=scsi"]
+    for index, disk in enumerate(machine.disks):
+        drive = f"if=none,id=disk{index},format={disk.format},file={_escaped(disk.path)}"
+        device = "virtio-blk-pci"
+        if machine.disk_bus == "virtio-scsi":
+            device = f"scsi-hd,bus=scsi.0,scsi-id={index}"
+        device += f",drive=disk{index}"
+        if index == machine.boot_index:
+            device += ",bootindex=1"
+        arguments += ["-drive", drive, "-device", device]
+    return arguments
+
+
+def _nics(macs: Sequence[str]) -> list[str]:
+    arguments = []
+    for index, mac in enumerate(macs):
+        device = f"virtio-net-pci,netdev=net{index}"
+        if mac:
+            if not _MAC.match(mac):
+                raise BootCheckError(f"The manifest's nics[{index}].mac, {mac!r}, is no MAC address.")
+            device += f",mac={mac}"
+        arguments += ["-netdev", f"user,id=net{index},restrict=on", "-device", device]
+    return arguments
+
+
+def _escaped(value: Path | str) -> str:
+    """Return a value for QEMU's key=value lists, in which a comma is doubled."""
+    return str(value).replace(",", ",,")
