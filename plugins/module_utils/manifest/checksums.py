@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""SHA-256 of files, several at a time, in constant memory."""
+"""Digests of files, several files at a time, each read once, in constant memory."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ PIECE = 1024 * 1024
 
 #: Called with the bytes read so far and those to read in all, of all files.
 Progress = Callable[[int, int], None]
+#: Gets every piece of a file in turn, in the thread that reads it.
+Watcher = Callable[[memoryview], None]
 
 
 def sha256_files(
@@ -25,13 +27,32 @@ def sha256_files(
 ) -> Mapping[Path, str]:
     """Return "sha256:<hex>" of each file.
 
+    Raises:
+        ManifestError: A file can't be read.
+    """
+    digests = read_files(dict.fromkeys(paths, ("sha256",)), on_progress=on_progress)
+    return {path: f"sha256:{values['sha256']}" for path, values in digests.items()}
+
+
+def read_files(
+    algorithms: Mapping[Path, Sequence[str]],
+    *,
+    watchers: Mapping[Path, Watcher] | None = None,
+    on_progress: Progress | None = None,
+) -> Mapping[Path, Mapping[str, str]]:
+    """Read each file once and return its hexadecimal digests by algorithm.
+
     hashlib and reading release the interpreter's lock, so threads use all cores.
+
+    Args:
+        algorithms: hashlib's names of the digests wanted of each file.
+        watchers: Who else sees a file's content.
+        on_progress: Called after every piece.
 
     Raises:
         ManifestError: A file can't be read.
     """
-    distinct = list(dict.fromkeys(paths))
-    total = sum(path.stat().st_size for path in distinct if path.exists())
+    total = sum(path.stat().st_size for path in algorithms if path.exists())
     done = 0
     lock = threading.Lock()
     stop = threading.Event()
@@ -43,8 +64,12 @@ def sha256_files(
             if on_progress is not None:
                 on_progress(done, total)
 
-    with ThreadPoolExecutor(max_workers=max(1, min(len(distinct), os.cpu_count() or 1))) as pool:
-        futures = {path: pool.submit(_sha256, path, count, stop) for path in distinct}
+    def read(path: Path) -> Mapping[str, str]:
+        watcher = (watchers or {}).get(path)
+        return _read(path, algorithms[path], watcher, count, stop)
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        futures = {path: pool.submit(read, path) for path in algorithms}
         try:
             return {path: future.result() for path, future in futures.items()}
         except BaseException:
@@ -53,18 +78,31 @@ def sha256_files(
             raise
 
 
-def _sha256(path: Path, count: Callable[[int], None], stop: threading.Event) -> str:
-    digest = hashlib.sha256()
-    buffer = bytearray(PIECE)
-    view = memoryview(buffer)
+def _read(
+    path: Path,
+    algorithms: Sequence[str],
+    watcher: Watcher | None,
+    count: Callable[[int], None],
+    stop: threading.Event,
+) -> Mapping[str, str]:
+    digests = [hashlib.new(algorithm) for algorithm in algorithms]
+    view = memoryview(bytearray(PIECE))
     try:
         with open(path, "rb", buffering=0) as file:
             while not stop.is_set():
-                length = file.readinto(buffer)
+                length = file.readinto(view)
                 if not length:
-                    return f"sha256:{digest.hexdigest()}"
-                digest.update(view[:length])
+                    values = [digest.hexdigest() for digest in digests]
+                    return dict(zip(algorithms, values))
+                piece = view[:length]
+                for digest in digests:
+                    digest.update(piece)
+                if watcher is not None:
+                    watcher(piece)
                 count(length)
     except OSError as error:
-        raise ManifestError(f"The disk {path} can't be read: {error.strerror or error}.") from error
-    raise ManifestError(f"The checksum of {path} was given up.")
+        raise ManifestError(
+            f"The file {path} can't be read: {error.strerror or error}.",
+            action="Let the user that runs this read it.",
+        ) from error
+    raise ManifestError(f"Reading {path} was given up.")

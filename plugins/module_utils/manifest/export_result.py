@@ -18,8 +18,10 @@ _ACTION = "Give export the registered result of vsphere_ovf_export as it is."
 _FIRMWARES = {"bios": "bios", "efi": "uefi", "uefi": "uefi"}
 
 
-def read_export(result: Mapping[str, Any]) -> Artifacts:
+def read_export(result: Mapping[str, Any], *, check_mode: bool = False) -> Artifacts:
     """Return what the result of an export says of the VM and its disks.
+
+    In check mode an export doesn't know yet how large its files are going to be.
 
     Raises:
         ManifestError: The result lacks something, or has it in another form.
@@ -53,7 +55,7 @@ def read_export(result: Mapping[str, Any]) -> Artifacts:
             os_version=guest_id,
             nics=tuple(_nic(index, nic) for index, nic in enumerate(vm.get("nics") or [])),
         ),
-        disks=tuple(_disk(index, disk) for index, disk in enumerate(disks)),
+        disks=tuple(_disk(index, disk, check_mode) for index, disk in enumerate(disks)),
         datacenter=str(vm.get("datacenter") or ""),
         facts={
             key: vm[key]
@@ -66,14 +68,15 @@ def read_export(result: Mapping[str, Any]) -> Artifacts:
     )
 
 
-def _disk(index: int, disk: Any) -> Disk:
+def _disk(index: int, disk: Any, check_mode: bool) -> Disk:
     where = f"export.disks[{index}]"
     if not isinstance(disk, Mapping):
         raise ManifestError(f"{where} is {shown(disk)}, which is not an object.", action=_ACTION)
     boots = disk.get("boot")
+    kind = str(disk.get("controller") or "")
     return Disk(
         path=Path(_member(disk, where, "path", str)),
-        size=_member(disk, where, "size", int),
+        size=_size(disk, where, check_mode),
         source_format=str(disk.get("format") or "vmdk"),
         id=str(disk.get("id") or ""),
         capacity=_whole(disk, where, "capacity"),
@@ -81,9 +84,16 @@ def _disk(index: int, disk: Any) -> Disk:
         boots=bool(boots) if boots is not None else None,
         boot_order=_whole(disk, where, "boot_order"),
         label=str(disk.get("label") or ""),
-        controller=str(disk.get("controller") or ""),
+        controller=f"{kind}{disk.get('bus_number', '')}" if kind else "",
         unit_number=_whole(disk, where, "unit_number"),
     )
+
+
+def _size(disk: Mapping[str, Any], where: str, check_mode: bool) -> int:
+    size = _whole(disk, where, "size")
+    if size is None and not check_mode:
+        raise ManifestError(f"{where}.size is missing.", action=_ACTION)
+    return size or 0
 
 
 def _nic(index: int, nic: Any) -> Nic:

@@ -13,6 +13,8 @@ from .xml_tree import Element
 #: CIM_ResourceAllocationSettingData.ResourceType of what disks hang on.
 _CONTROLLERS = {5: "ide", 6: "scsi", 20: "sata"}
 _DISK = 17
+#: Where nothing else is said VMware's firmware tries SCSI disks first, then SATA and NVMe, then IDE.
+_RANK = {6: 0, 20: 1, 5: 2}
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,20 @@ def items_of(hardware: Element) -> list[Item]:
 
 
 def disks_in_order(items: list[Item]) -> list[Item]:
-    """Return the hard disks by controller and unit: the first one is what a BIOS boots from by default.
+    """Return the hard disks by controller and unit: the first one is what firmware boots from by default.
 
-    Controllers go by bus number, then as the descriptor has them.
+    Controllers go by kind, by bus number, then as the descriptor has them.
     """
-    place = {item.instance: index for index, item in enumerate(items)}
-    bus = {item.instance: integer(item.address) or 0 for item in items if item.kind in _CONTROLLERS}
-    last = len(items)
+    controllers = {
+        item.instance: (_RANK[item.kind], integer(item.address) or 0, index)
+        for index, item in enumerate(items)
+        if item.kind in _CONTROLLERS
+    }
+    last = (len(_RANK), 0, 0)
     return sorted(
         (item for item in items if item.kind == _DISK),
         key=lambda item: (
-            bus.get(item.parent, last),
-            place.get(item.parent, last),
+            controllers.get(item.parent, last),
             integer(item.address_on_parent) or 0,
         ),
     )

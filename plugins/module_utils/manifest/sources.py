@@ -28,7 +28,7 @@ def package_from(
     """
     provider = (params.get("source") or {}).get("provider") or ""
     if params.get("export") is not None:
-        return Package(read_export(params["export"]))
+        return Package(read_export(params["export"], check_mode=check_mode))
     if params.get("ovf") is not None:
         directory = params.get("ovf_directory")
         return read_package(

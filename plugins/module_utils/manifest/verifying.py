@@ -1,18 +1,20 @@
 # SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Check a manifest against the files that it names."""
+"""Check a manifest against the files that it names: everything that is wrong, in one list."""
 
 from __future__ import annotations
 
-import stat
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .checksums import Progress, sha256_files
+from .checksums import Progress
+from .disk_checks import ReadableDisk, check_contents, check_disk
 from .document import read, secrets_of
 from .findings import ERROR, Finding, ManifestError, errors_of
+from .package_checks import check_packages, digests_beside
 from .validating import validate
 
 
@@ -23,7 +25,7 @@ class Verdict:
     Attributes:
         document: The manifest as it stands in the file, None when it is no JSON object.
         findings: Everything that is wrong.
-        checksums: What each checked disk has, by the disk's id.
+        checksums: The SHA-256 that was computed of each disk, by the disk's id.
         secrets: What must not be shown of the document.
     """
 
@@ -41,6 +43,11 @@ class Verdict:
 def verify(path: Path, *, checksums: bool, on_progress: Progress | None = None) -> Verdict:
     """Return everything that is wrong with the manifest at path and its files.
 
+    Args:
+        path: The manifest's file.
+        checksums: Whether to read the disks, for their digests and their structure.
+        on_progress: Called while they are read.
+
     Raises:
         ManifestError: jsonschema is missing.
     """
@@ -51,85 +58,52 @@ def verify(path: Path, *, checksums: bool, on_progress: Progress | None = None) 
     findings = validate(document)
     if not isinstance(document, dict):
         return Verdict(None, tuple(findings), {})
-    readable: list[tuple[int, dict[str, Any]]] = []
-    disks = document.get("disks")
-    for index, disk in enumerate(disks if isinstance(disks, list) else []):
-        if isinstance(disk, dict) and isinstance(disk.get("local_path"), str):
-            problem = _file_problem(index, disk)
-            if problem is None:
-                readable.append((index, disk))
-            else:
-                findings.append(problem)
-                if not problem.path.endswith("local_path"):
-                    readable.append((index, disk))
+    disks: list[ReadableDisk] = []
+    listed = document.get("disks")
+    for index, entry in enumerate(listed if isinstance(listed, list) else []):
+        if isinstance(entry, dict) and isinstance(entry.get("local_path"), str):
+            disk, problems = check_disk(index, entry)
+            findings += problems
+            if disk is not None:
+                disks.append(disk)
+    digests, problems = digests_beside(disks)
+    findings += problems
+    findings += check_packages(disks)
+    findings += _check_run(document)
     computed: dict[str, str] = {}
     if checksums:
-        computed = _checksums(readable, findings, on_progress)
+        computed, problems = check_contents(disks, digests, on_progress)
+        findings += problems
     return Verdict(document, tuple(findings), computed, tuple(secrets_of(document)))
 
 
-def _file_problem(index: int, disk: dict[str, Any]) -> Finding | None:
-    path = Path(disk["local_path"])
-    field = f"disks[{index}].local_path"
-    try:
-        facts = path.stat()
-    except FileNotFoundError:
-        return Finding(
-            ERROR,
-            field,
-            f"{field}: the file {path} does not exist.",
-            "Export the VM again, or correct the path if the files were moved.",
-        )
-    except OSError as error:
-        return Finding(
-            ERROR,
-            field,
-            f"{field}: the file {path} can't be read: {error.strerror or error}.",
-            "Let the user that runs this read it.",
-        )
-    if not stat.S_ISREG(facts.st_mode):
-        return Finding(
-            ERROR, field, f"{field}: {path} is not a regular file.", "Name the disk's file."
-        )
-    if isinstance(disk.get("bytes"), int) and disk["bytes"] != facts.st_size:
-        return Finding(
-            ERROR,
-            f"disks[{index}].bytes",
-            f"disks[{index}].bytes is {disk['bytes']}, and the file {path} has {facts.st_size}.",
-            "The file was changed or cut off since the export: export the VM again.",
-        )
-    return None
-
-
-def _checksums(
-    disks: list[tuple[int, dict[str, Any]]], findings: list[Finding], on_progress: Progress | None
-) -> dict[str, str]:
-    stated = [(index, disk) for index, disk in disks if isinstance(disk.get("checksum"), str)]
-    try:
-        digests = sha256_files(
-            [Path(disk["local_path"]) for _index, disk in stated], on_progress=on_progress
-        )
-    except ManifestError as error:
-        findings.append(
-            Finding(
-                ERROR,
-                "disks",
-                error.message,
-                error.action or "Let the user that runs this read it.",
-            )
-        )
-        return {}
-    computed = {}
-    for index, disk in stated:
-        digest = digests[Path(disk["local_path"])]
-        computed[str(disk.get("id"))] = digest
-        if digest != disk["checksum"]:
+def _check_run(document: dict[str, Any]) -> list[Finding]:
+    """What the run needs besides the disks: the profile's file and the hooks' programs."""
+    findings = []
+    profile, directory = document.get("profile"), document.get("profiles_directory")
+    if isinstance(profile, str) and isinstance(directory, str):
+        # hyper2kvm 0.2.1 looks for this suffix only.
+        file = os.path.join(directory, f"{profile}.yaml")
+        if not os.path.isfile(file):
             findings.append(
                 Finding(
                     ERROR,
-                    f"disks[{index}].checksum",
-                    f"disks[{index}].checksum is {disk['checksum']}, and the file {disk['local_path']} has {digest}.",
-                    "The disk was changed or damaged since the export: export the VM again, never convert this file.",
+                    "profile",
+                    f"profile is {profile}, and the file {file} does not exist.",
+                    "Put the profile there, or correct profiles_directory.",
                 )
             )
-    return computed
+    hooks = document.get("hooks")
+    for stage, listed in hooks.items() if isinstance(hooks, dict) else ():
+        for index, hook in enumerate(listed if isinstance(listed, list) else []):
+            program = hook.get("path") if isinstance(hook, dict) else None
+            if isinstance(program, str) and not os.path.isfile(program):
+                findings.append(
+                    Finding(
+                        ERROR,
+                        f"hooks.{stage}[{index}].path",
+                        f"hooks.{stage}[{index}].path: the program {program} does not exist.",
+                        "Put it there, or correct the path.",
+                    )
+                )
+    return findings
