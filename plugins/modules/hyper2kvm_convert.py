@@ -257,7 +257,11 @@ def main() -> None:
             "timeout": {"type": "int", "default": 14400},
             "executable": {"type": "path"},
             "environment": {"type": "dict", "default": {}},
-            "isolation": {"type": "str", "choices": ["bubblewrap", "none"], "default": "bubblewrap"},
+            "isolation": {
+                "type": "str",
+                "choices": ["bubblewrap", "none"],
+                "default": "bubblewrap",
+            },
         },
         supports_check_mode=True,
     )

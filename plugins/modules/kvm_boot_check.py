@@ -246,7 +246,9 @@ def plan(parameters: dict[str, Any]) -> Check:
         assert output_directory is not None
         disks, boot_index = converted_disks(document, output_directory)
     firmware = parameters["firmware"] or document.get("vm", {}).get("firmware", "bios")
-    evidence = parameters["evidence_dir"] or (output_directory or disks[0].path.parent) / "boot-check"
+    evidence = (
+        parameters["evidence_dir"] or (output_directory or disks[0].path.parent) / "boot-check"
+    )
     return Check(
         machine=Machine(
             disks=disks,
@@ -270,7 +272,9 @@ def run(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     try:
         re.compile(parameters["pattern"])
     except re.error as error:
-        raise BootCheckError(f"The pattern {parameters['pattern']!r} is no regular expression: {error}.") from error
+        raise BootCheckError(
+            f"The pattern {parameters['pattern']!r} is no regular expression: {error}."
+        ) from error
     check = plan(parameters)
     if check_mode:
         find_qemu()
@@ -293,7 +297,11 @@ def main() -> None:
             "pattern": {"type": "str", "default": LOGIN_PROMPT},
             "timeout": {"type": "int"},
             "evidence_dir": {"type": "path"},
-            "isolation": {"type": "str", "choices": ["bubblewrap", "none"], "default": "bubblewrap"},
+            "isolation": {
+                "type": "str",
+                "choices": ["bubblewrap", "none"],
+                "default": "bubblewrap",
+            },
         },
         required_one_of=[("manifest", "disks")],
         supports_check_mode=True,

@@ -42,9 +42,7 @@ from .working_copies import (
 )
 
 
-def convert(
-    plan: Plan, *, on_progress: Callable[[Progress], None] | None = None
-) -> dict[str, Any]:
+def convert(plan: Plan, *, on_progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
     """Convert a VM's disks and return the module's result.
 
     Args:
@@ -113,9 +111,7 @@ class _Conversion:
 
     def _fix(self, boot_copy: WorkingCopy) -> None:
         mark = WriteMark.of(boot_copy.path)
-        self._run(
-            "fix", [boot_copy], stages=self._stages_with_fix(), writable=[boot_copy.path]
-        )
+        self._run("fix", [boot_copy], stages=self._stages_with_fix(), writable=[boot_copy.path])
         judge_fix(WriteMark.of(boot_copy.path) != mark, self._plan.log_path)
 
     def _stages_with_fix(self) -> tuple[str, ...]:

@@ -30,9 +30,7 @@ def enabled_stages(document: dict[str, Any], chosen: Collection[str] | None) -> 
         stages = tuple(stage for stage in STAGES if stage in chosen)
     else:
         pipeline = document.get("pipeline", {})
-        stages = tuple(
-            stage for stage in STAGES if pipeline.get(stage, {}).get("enabled", False)
-        )
+        stages = tuple(stage for stage in STAGES if pipeline.get(stage, {}).get("enabled", False))
     if not stages:
         raise ConversionError(
             "The manifest's pipeline enables no stage, so hyper2kvm would convert nothing.",

@@ -78,9 +78,7 @@ class QemuImg:
     ) -> None:
         """Raise ConversionError unless a guest sees the same bytes in both images."""
         argv = ["qemu-img", "compare", "-f", driver(first_format), "-F", driver(second_format)]
-        completed = self._run(
-            [*argv, str(first), str(second)], timeout, readonly=[first, second]
-        )
+        completed = self._run([*argv, str(first), str(second)], timeout, readonly=[first, second])
         if not completed.ok:
             raise _failure(f"The content of {second} is not that of {first}", completed)
 

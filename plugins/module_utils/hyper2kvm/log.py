@@ -12,7 +12,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_RECORD = re.compile(r"\b(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+\[proc=[^\]]*\]\s?(?P<message>.*)")
+_RECORD = re.compile(
+    r"\b(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+\[proc=[^\]]*\]\s?(?P<message>.*)"
+)
 _STAGE = re.compile(r"Stage: (?P<name>[A-Z ]+?)\s*$")
 _PROGRESS = re.compile(r"Progress: (?P<percent>\d+(?:\.\d+)?)%")
 _DISK = re.compile(r"Converting disk: (?P<id>[A-Za-z0-9_-]+)\s*$")

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +13,11 @@ from typing import Any
 
 from ..sandbox.kvm_device import kvm_works
 from ..sandbox.run import run
-from .errors import ConversionError
+from .environment import CACHE_VARIABLE, hyper2kvm_environment
 from .installation import Installation
 from .log import Progress, RunLog
 from .report import load_report
 from .verdict import judge_run
-
-# Beside what the user gives; the first is never the user's: the other backend needs
-# the host's nbd module and mounts, which the sandbox takes away.
-_FORCED_ENVIRONMENT = {"HYPER2KVM_GUESTFS_BACKEND": "libguestfs"}
-_CACHE_VARIABLE = "LIBGUESTFS_CACHEDIR"
 
 
 @dataclass(frozen=True)
@@ -84,13 +78,15 @@ def run_hyper2kvm(
             on_progress(log.progress)
 
     kvm = kvm_works()
-    environment = _environment(workplace, kvm)
+    environment = hyper2kvm_environment(
+        {"TMPDIR": str(workplace.scratch), **workplace.environment}, kvm=kvm
+    )
     completed = run(
         [str(workplace.installation.executable), "--manifest", str(manifest_path)],
         writable=[
             workplace.scratch,
             workplace.output_directory,
-            Path(environment[_CACHE_VARIABLE]),
+            Path(environment[CACHE_VARIABLE]),
             *writable,
         ],
         readonly=[*workplace.installation.directories, *workplace.evidence, *readonly],
@@ -107,33 +103,3 @@ def run_hyper2kvm(
     judge_run(completed, log, report, stages=stages, log_path=workplace.log_path)
     assert report is not None, "judge_run refuses a run without a report"
     return report
-
-
-def _environment(workplace: Workplace, kvm: bool) -> dict[str, str]:
-    environment = {
-        "LIBGUESTFS_BACKEND": "direct",
-        "PYTHONUNBUFFERED": "1",
-        "TMPDIR": str(workplace.scratch),
-    }
-    if not kvm:
-        environment["LIBGUESTFS_BACKEND_SETTINGS"] = "force_tcg"
-    environment.update(workplace.environment)
-    environment.update(_FORCED_ENVIRONMENT)
-    cache = Path(environment.setdefault(_CACHE_VARIABLE, str(default_cache()))).absolute()
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConversionError(
-            f"The directory of libguestfs' appliance, {cache}, can't be made: {error.strerror}.",
-            action=f"Set {_CACHE_VARIABLE} in environment to a directory that can be written.",
-        ) from error
-    environment[_CACHE_VARIABLE] = str(cache)
-    return environment
-
-
-def default_cache() -> Path:
-    """Return where libguestfs keeps its appliance between runs, one for all VMs of a host."""
-    if os.geteuid() == 0:
-        return Path("/var/cache/hypersdk-hyper2kvm/libguestfs")
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "hypersdk-hyper2kvm" / "libguestfs"

@@ -198,7 +198,9 @@ class _Boot:
             "answers": [],
             "matched": console.matched,
             "console_path": str(self._console_path),
-            "screenshot_path": str(self._screenshot_path) if self._screenshot_path.exists() else None,
+            "screenshot_path": str(self._screenshot_path)
+            if self._screenshot_path.exists()
+            else None,
             "seconds": round(seconds, 2),
             "accelerator": "kvm" if self._kvm else "tcg",
             "isolation": self._check.isolation,

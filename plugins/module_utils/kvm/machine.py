@@ -166,7 +166,9 @@ def _nics(macs: Sequence[str]) -> list[str]:
         device = f"virtio-net-pci,netdev=net{index}"
         if mac:
             if not _MAC.match(mac):
-                raise BootCheckError(f"The manifest's nics[{index}].mac, {mac!r}, is no MAC address.")
+                raise BootCheckError(
+                    f"The manifest's nics[{index}].mac, {mac!r}, is no MAC address."
+                )
             device += f",mac={mac}"
         arguments += ["-netdev", f"user,id=net{index},restrict=on", "-device", device]
     return arguments

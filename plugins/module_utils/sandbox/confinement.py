@@ -37,12 +37,12 @@ _KEPT_CAPABILITIES = (
     "CAP_DAC_READ_SEARCH",
     "CAP_FOWNER",
 )
-_HIDDEN_DIRECTORIES = ("/tmp", "/var/tmp", "/run")
+_HIDDEN_DIRECTORIES = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - hidden, not used
 
 # The environment is made anew: credentials of vCenter that a play or AWX put
 # into the module's environment are no business of what reads a guest's disk.
 BASE_ENVIRONMENT = {
-    "HOME": "/tmp",
+    "HOME": "/tmp",  # noqa: S108 - the sandbox's own
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

@@ -121,9 +121,7 @@ class SandboxedProcess:
         except OSError:
             return []
         return [
-            pid
-            for pid in _all_pids()
-            if pid != self.first_pid and _pid_namespace(pid) == namespace
+            pid for pid in _all_pids() if pid != self.first_pid and _pid_namespace(pid) == namespace
         ]
 
 
@@ -174,9 +172,7 @@ def _launch(
     read_fd, write_fd = os.pipe()
     try:
         try:
-            arguments = bubblewrap_arguments(
-                confinement, program=program, information_fd=write_fd
-            )
+            arguments = bubblewrap_arguments(confinement, program=program, information_fd=write_fd)
             popen = _popen([*arguments, *argv], environment, working_directory, (write_fd,))
         finally:
             os.close(write_fd)

@@ -85,9 +85,10 @@ def run(
         writable=tuple(writable), readonly=tuple(readonly), kvm=kvm, isolation=isolation
     )
     began = time.monotonic()
-    with _Output(on_line, log_path) as output, start(
-        argv, confinement, environment=environment
-    ) as process:
+    with (
+        _Output(on_line, log_path) as output,
+        start(argv, confinement, environment=environment) as process,
+    ):
         deadline = began + timeout
         timed_out = False
         while process.pump(output.take, _TICK):
