@@ -22,6 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..sandbox.kvm_device import kvm_works
 from .derived_manifest import derive
 from .disks import SourceDisk, boot_disk
 from .errors import ConversionError
@@ -82,6 +83,8 @@ class _Conversion:
             output_directory=plan.output_directory,
             evidence=_evidence(plan),
             log_path=plan.log_path,
+            # Tried once, before there are threads: the trial forks.
+            kvm=kvm_works(),
             environment=plan.request.environment,
             isolation=plan.request.isolation,
         )

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..sandbox.kvm_device import kvm_works
 from ..sandbox.run import run
 from .environment import CACHE_VARIABLE, hyper2kvm_environment
 from .installation import Installation
@@ -30,6 +29,7 @@ class Workplace:
         output_directory: Where converted disks go.
         evidence: Files that it may read and never write.
         log_path: Where its output is kept.
+        kvm: Whether KVM works.
         environment: The user's variables.
         isolation: "bubblewrap" or "none".
     """
@@ -39,6 +39,7 @@ class Workplace:
     output_directory: Path
     evidence: Sequence[Path]
     log_path: Path
+    kvm: bool
     environment: Mapping[str, str] = field(default_factory=dict)
     isolation: str = "bubblewrap"
 
@@ -77,9 +78,8 @@ def run_hyper2kvm(
         if log.take(line) and on_progress is not None:
             on_progress(log.progress)
 
-    kvm = kvm_works()
     environment = hyper2kvm_environment(
-        {"TMPDIR": str(workplace.scratch), **workplace.environment}, kvm=kvm
+        {"TMPDIR": str(workplace.scratch), **workplace.environment}, kvm=workplace.kvm
     )
     completed = run(
         [str(workplace.installation.executable), "--manifest", str(manifest_path)],
@@ -94,7 +94,7 @@ def run_hyper2kvm(
         timeout=timeout,
         on_line=take,
         log_path=workplace.log_path,
-        kvm=kvm,
+        kvm=workplace.kvm,
         isolation=workplace.isolation,
     )
     report = None

@@ -15,8 +15,10 @@ LOGIN_PROMPT = r"^\S+ login:"
 # CSI and OSC sequences, and two-character escapes, of ECMA-48.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-# What is searched anew with each piece: a prompt may come in several.
+# What is kept for the tail, and how much of it is searched anew with each piece: a line may
+# come in several, and a slow guest sends a few bytes at a time.
 _WINDOW = 8192
+_LOOK_BACK = 512
 _LONGEST_ESCAPE = 64
 
 
@@ -103,19 +105,19 @@ class Console:
             self._raw = ""
         clean = _CONTROL.sub("", _ESCAPES.sub("", raw.replace("\r\n", "\n").replace("\r", "\n")))
         self._text = (self._text + clean)[-max(_WINDOW, 2 * len(clean)) :]
-        self._look()
+        self._look(max(0, len(self._text) - len(clean) - _LOOK_BACK))
 
     def tail(self, lines: int = 20) -> list[str]:
         """Return the last lines that are not empty."""
         return [line.rstrip() for line in self._text.splitlines() if line.strip()][-lines:]
 
-    def _look(self) -> None:
+    def _look(self, start: int) -> None:
         if self.decided:
             return
-        found = self._pattern.search(self._text)
+        found = self._pattern.search(self._text, start)
         earliest = found.start() if found else len(self._text)
         for failure in FAILURES:
-            seen = failure.pattern.search(self._text)
+            seen = failure.pattern.search(self._text, start)
             if seen and seen.start() < earliest:
                 earliest, found, self.failure = seen.start(), None, failure
         if found:

@@ -118,6 +118,7 @@ class _Output:
         self._log: IO[bytes] | None = None
         self._log_room = _LOG_LIMIT
         self._rest: dict[str, bytes] = {}
+        self._ends_with_return: dict[str, bool] = {}
 
     def __enter__(self) -> _Output:
         if self._log_path is not None:
@@ -135,6 +136,10 @@ class _Output:
             self._log.write(chunk[: self._log_room])
             self._log_room -= len(chunk)
             self._log.flush()
+        # A "\r\n" that came in two pieces ends one line, not two.
+        if self._ends_with_return.get(name) and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        self._ends_with_return[name] = chunk.endswith(b"\r")
         *lines, rest = _LINE_END.split(self._rest.get(name, b"") + chunk)
         if len(rest) > _LINE_LIMIT:
             lines.append(rest)
