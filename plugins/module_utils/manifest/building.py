@@ -142,21 +142,16 @@ def in_boot_order(disks: Sequence[Disk], boot_disk: str = "") -> list[Disk]:
                 action=f"Name one of {', '.join(disk.id for disk in named)}.",
             )
     else:
-        chosen = min(
-            named,
-            key=lambda disk: (
-                not disk.boots,
-                disk.boot_order if disk.boot_order is not None else len(named),
-            ),
-            default=None,
-        )
+        chosen = min(named, key=lambda disk: (not disk.boots, _rank(disk)), default=None)
     # sorted is stable: disks without an order of their own keep the source's.
-    others = sorted(
-        (disk for disk in named if disk is not chosen),
-        key=lambda disk: disk.boot_order if disk.boot_order is not None else len(named),
-    )
+    others = sorted((disk for disk in named if disk is not chosen), key=_rank)
     order = {disk.id: place for place, disk in enumerate(([chosen] if chosen else []) + others)}
     return [replace(disk, boot_order=order[disk.id], boots=disk is chosen) for disk in named]
+
+
+def _rank(disk: Disk) -> tuple[bool, int]:
+    """Order disks by their place in the boot order, those without one last."""
+    return disk.boot_order is None, disk.boot_order or 0
 
 
 def mem_gb(memory_mb: int) -> int:

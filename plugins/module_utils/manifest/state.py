@@ -15,9 +15,10 @@ from typing import Any
 
 from .building import defaults, describe, merged, timestamp
 from .checksums import Progress, sha256_files
-from .document import parse, render, save, secrets_of
+from .document import ordered, parse, render, save, secrets_of
 from .findings import Finding, ManifestError, errors_of
 from .model import Artifacts, Disk
+from .schema import SCHEMA
 from .validating import validate
 
 #: What the source determines; a manifest that is merged keeps the rest of its fields.
@@ -91,7 +92,7 @@ def make_present(request: Request, on_progress: Progress | None = None) -> Outco
         ManifestError: It can't be built, would not be valid, or can't be written.
     """
     held = _look(request.path)
-    document = _staged(request, held, on_progress)
+    document: dict[str, Any] = ordered(_hosts_apart(_staged(request, held, on_progress)), SCHEMA)
     findings = validate(document)
     if errors_of(findings):
         raise ManifestError.of(request.path, findings)
@@ -160,7 +161,7 @@ def _look(path: Path) -> _Held | None:
 
 
 def _staged(request: Request, held: _Held | None, on_progress: Progress | None) -> dict[str, Any]:
-    settings = _hosts_apart(request.settings)
+    settings = request.settings
     existing: dict[str, Any] = {}
     if request.merge or request.artifacts is None:
         if held is not None and held.problem is not None:
@@ -292,17 +293,23 @@ def _text(document: Mapping[str, Any], section: str, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _hosts_apart(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+def _hosts_apart(document: dict[str, Any]) -> dict[str, Any]:
     """Put a comment in front of hosts that stand beside a host name.
 
     hyper2kvm 0.2.1 writes /etc/hosts without its last newline when it sets the
     name, so the first line that it then adds ends up behind the one before.
     """
-    name = settings.get("configuration", {}).get("hostname", {})
-    if not (name.get("hostname") and name.get("hosts")):
-        return settings
-    hosts = {"#": "added when the VM was converted", **name["hosts"]}
-    return merged(settings, {"configuration": {"hostname": {"hosts": hosts}}})
+    configuration = document.get("configuration")
+    name = configuration.get("hostname") if isinstance(configuration, dict) else None
+    if not (
+        isinstance(name, dict) and name.get("hostname") and isinstance(name.get("hosts"), dict)
+    ):
+        return document
+    if not name["hosts"]:
+        return document
+    # "#" sorts before every address.
+    hosts = {"hosts": {"#": "added when the VM was converted"}}
+    return merged(document, {"configuration": {"hostname": hosts}})
 
 
 def _backed_up(request: Request) -> str:
