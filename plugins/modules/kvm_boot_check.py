@@ -242,8 +242,9 @@ def plan(parameters: dict[str, Any]) -> Check:
     boot_index = 0
     if parameters["disks"]:
         disks = given_disks([Path(path) for path in parameters["disks"]])
+    elif output_directory is None or not document:
+        raise BootCheckError("Neither a manifest nor disks are given.", action="Give one of them.")
     else:
-        assert output_directory is not None
         disks, boot_index = converted_disks(document, output_directory)
     firmware = parameters["firmware"] or document.get("vm", {}).get("firmware", "bios")
     evidence = (

@@ -61,7 +61,7 @@ class Installation:
     @property
     def directories(self) -> tuple[Path, ...]:
         """What the sandbox must show for it to run, should it lie in a hidden place."""
-        return (self.executable.parent.parent,)
+        return _directories(self.executable, self.interpreter)
 
     def check_imports(self) -> None:
         """Raise ConversionError unless hyper2kvm and libguestfs' binding import."""
@@ -138,7 +138,11 @@ def _interpreter_of(program: Path) -> Path:
 def _ask(program: Path, interpreter: Path, script: str, isolation: str) -> Completed:
     return run(
         [str(interpreter), "-I", "-c", script],
-        readonly=[program.parent.parent],
+        readonly=_directories(program, interpreter),
         timeout=_QUICK,
         isolation=isolation,
     )
+
+
+def _directories(program: Path, interpreter: Path) -> tuple[Path, ...]:
+    return tuple(sorted({program.parent.parent, interpreter.parent.parent}))
