@@ -5,13 +5,13 @@ package main
 
 import (
 	"fmt"
-	"path"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 )
@@ -23,6 +23,9 @@ var exporterRef = types.ManagedObjectReference{Type: "Exporter", Value: "exporte
 // It stands beside the simulator's own objects instead of wrapping them, because
 // the simulator looks its VMs up by their concrete type.
 type exporter struct {
+	// Never used: SearchIndex.FindByUuid panics on an object that doesn't begin with one of mo's.
+	mo.ExtensionManager
+
 	self types.ManagedObjectReference
 	vc   *vcenter
 }
@@ -136,7 +139,6 @@ func (vc *vcenter) newLease(ctx *simulator.Context, vm *simulator.VirtualMachine
 // leaseFiles names the files of a VM as ESXi does, and gives each a URL.
 func (vc *vcenter) leaseFiles(m *machine, vm *simulator.VirtualMachine) []*nfcFile {
 	devices := object.VirtualDeviceList(vm.Config.Hardware.Device)
-	disks, images := 0, 0
 	var files []*nfcFile
 	for index, mf := range m.files {
 		f := &nfcFile{index: index, machineFile: mf, vm: m.spec.Name}
@@ -150,13 +152,11 @@ func (vc *vcenter) leaseFiles(m *machine, vm *simulator.VirtualMachine) []*nfcFi
 				continue // taken out of the VM since the inventory was read
 			}
 			f.key = deviceKey(vm.Self, devices, device)
-			if mf.kind == kindDisk {
-				f.name = fmt.Sprintf("disk-%d.vmdk", disks)
-				disks++
-			} else {
-				f.name = fmt.Sprintf("file-%d%s", images, path.Ext(mf.source))
-				images++
+			extension := ".vmdk"
+			if mf.kind == kindCDROM {
+				extension = ".iso"
 			}
+			f.name = fmt.Sprintf("disk-%d%s", len(files), extension)
 		}
 		vc.nfc.publish(f, vc.faults)
 		files = append(files, f)

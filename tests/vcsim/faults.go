@@ -168,18 +168,29 @@ func (f *fault) checkValues(takes []string) error {
 		return fmt.Errorf("session_lost takes a method or an after_…, not both")
 	}
 	if f.Fault != "" {
-		if _, err := makeFault(f.Fault); err != nil {
+		if _, err := makeFault(f.Fault, exporterRef); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// makeFault makes a fault of vSphere's by its type's name.
-func makeFault(name string) (types.BaseMethodFault, error) {
+// makeFault makes a fault of vSphere's by its type's name. References that it must
+// have are to the given object.
+func makeFault(name string, about types.ManagedObjectReference) (types.BaseMethodFault, error) {
 	kind, ok := types.TypeFunc()(name)
 	if ok {
-		if made, ok := reflect.New(kind).Interface().(types.BaseMethodFault); ok {
+		value := reflect.New(kind)
+		if made, ok := value.Interface().(types.BaseMethodFault); ok {
+			for i := range kind.NumField() {
+				if field := value.Elem().Field(i); field.Type() == reflect.TypeOf(about) {
+					ref := about
+					if kind.Field(i).Name == "Task" {
+						ref = types.ManagedObjectReference{Type: "Task", Value: "task-1"}
+					}
+					field.Set(reflect.ValueOf(ref))
+				}
+			}
 			return made, nil
 		}
 	}

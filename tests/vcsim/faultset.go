@@ -16,6 +16,8 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
+const all = -1
+
 // faultSet is the list of faults in force.
 type faultSet struct {
 	mu     sync.Mutex
@@ -38,12 +40,15 @@ func (s *faultSet) list() []fault {
 	return list
 }
 
-// take gives the faults that happen now and counts them.
-func (s *faultSet) take(vm string, file *nfcFile, wanted func(*fault) bool) []*fault {
+// take gives the faults that happen now, as many as there may be, and counts them.
+func (s *faultSet) take(most int, vm string, file *nfcFile, wanted func(*fault) bool) []*fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var taken []*fault
 	for _, f := range s.faults {
+		if len(taken) == most {
+			break
+		}
 		if !wanted(f) || !f.covers(vm, file) || (f.Count > 0 && f.Applied >= f.Count) {
 			continue
 		}
@@ -69,12 +74,7 @@ func (f *fault) covers(vm string, file *nfcFile) bool {
 
 // one gives the first fault of a kind that happens outside a body, or nil.
 func (s *faultSet) one(kind, vm string, file *nfcFile) *fault {
-	var found bool
-	taken := s.take(vm, file, func(f *fault) bool {
-		match := f.Kind == kind && !f.inBody() && !found
-		found = found || (match && f.covers(vm, file))
-		return match
-	})
+	taken := s.take(1, vm, file, func(f *fault) bool { return f.Kind == kind && !f.inBody() })
 	if len(taken) == 0 {
 		return nil
 	}
@@ -120,12 +120,12 @@ func (s *step) wait() <-chan time.Time { return time.After(s.fault.duration(s.fa
 // plan takes the faults of one download.
 func (s *faultSet) plan(file *nfcFile) *plan {
 	p := &plan{flipAt: -1}
-	refused := s.take(file.vm, file, func(f *fault) bool { return f.Kind == "status" })
+	refused := s.take(1, file.vm, file, func(f *fault) bool { return f.Kind == "status" })
 	if len(refused) > 0 {
 		p.status, p.retryAfter = refused[0].Code, refused[0].RetryAfter
 		return p // nothing is sent: the other faults wait for a download that is
 	}
-	for _, f := range s.take(file.vm, file, duringBody) {
+	for _, f := range s.take(all, file.vm, file, duringBody) {
 		p.manifestAsSent = p.manifestAsSent || f.Manifest == "sent"
 		switch f.Kind {
 		case "content_length":
@@ -162,7 +162,7 @@ func (f *fault) place(size int64) int64 {
 
 // call makes the faults of a SOAP call happen.
 func (s *faultSet) call(vc *vcenter, vm string, method *simulator.Method) types.BaseMethodFault {
-	taken := s.take(vm, nil, func(f *fault) bool {
+	taken := s.take(all, vm, nil, func(f *fault) bool {
 		switch f.Kind {
 		case "session_lost":
 			return !f.inBody() && (f.Method == "" || f.Method == method.Name)
@@ -179,7 +179,7 @@ func (s *faultSet) call(vc *vcenter, vm string, method *simulator.Method) types.
 			vc.loseSessions(f)
 			return notAuthenticated(method)
 		case "call_fails":
-			made, err := makeFault(f.Fault)
+			made, err := makeFault(f.Fault, method.This)
 			if err != nil {
 				log.Print(err) // checked when the fault was set
 				return new(types.SystemError)
@@ -221,7 +221,7 @@ func (l *lease) lose() {
 // vcenterHTTP makes vCenter's web server refuse before the SOAP API is reached.
 func (s *faultSet) vcenterHTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		refused := s.take("", nil, func(f *fault) bool { return f.Kind == "vcenter_status" })
+		refused := s.take(1, "", nil, func(f *fault) bool { return f.Kind == "vcenter_status" })
 		if len(refused) == 0 {
 			next.ServeHTTP(w, r)
 			return

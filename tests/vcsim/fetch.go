@@ -9,6 +9,7 @@ import (
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 )
@@ -19,11 +20,12 @@ var fetcherRef = types.ManagedObjectReference{Type: "Fetcher", Value: "fetcher"}
 // a property that is unset the simulator's own answer is a response of another
 // method, which pyVmomi can't read: a lease's info while it is initializing, for
 // one. vCenter answers with an empty response.
+//
+// It embeds a managed object because the simulator's searches panic on an object
+// that embeds none.
 type fetcher struct {
-	self types.ManagedObjectReference
+	mo.PropertyCollector
 }
-
-func (f *fetcher) Reference() types.ManagedObjectReference { return f.self }
 
 // Lock opts out of the simulator's lock per object: the reader takes locks itself.
 func (f *fetcher) Lock() {}

@@ -11,6 +11,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/types"
 )
 
 // inventory is the file that says which VMs this vCenter has.
@@ -115,6 +119,9 @@ func (v *vmSpec) complete(base string) error {
 	if err := oneOf("power_state", v.PowerState, "poweredOff", "poweredOn"); err != nil {
 		return err
 	}
+	if !slices.Contains(simulator.GuestID, types.VirtualMachineGuestOsIdentifier(v.GuestID)) {
+		return fmt.Errorf("guest_id %q is not one of vSphere's", v.GuestID)
+	}
 	if v.SecureBoot && v.Firmware != "efi" {
 		return errors.New("secure_boot needs firmware efi")
 	}
@@ -177,10 +184,8 @@ func setDefault(field *string, value string) {
 }
 
 func oneOf(name, value string, allowed ...string) error {
-	for _, a := range allowed {
-		if value == a {
-			return nil
-		}
+	if slices.Contains(allowed, value) {
+		return nil
 	}
 	return fmt.Errorf("%s is %q, must be one of %q", name, value, allowed)
 }

@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
@@ -32,7 +33,7 @@ type lease struct {
 
 	created, readyAt, endedAt time.Time
 	end                       string // completed, aborted, expired, failed or cancelled
-	abortMessage              string
+	abortFault, abortMessage  string
 	manifestCalls             int
 	progress                  []progressReport
 }
@@ -181,6 +182,9 @@ func (l *lease) HttpNfcLeaseAbort(ctx *simulator.Context, req *types.HttpNfcLeas
 		}
 	} else {
 		l.abortMessage = fault.LocalizedMessage
+		if fault.Fault != nil {
+			l.abortFault = reflect.TypeOf(fault.Fault).Elem().Name()
+		}
 	}
 	l.finish(ctx, "aborted", fault)
 	body.Res = new(types.HttpNfcLeaseAbortResponse)

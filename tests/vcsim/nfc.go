@@ -33,7 +33,7 @@ type nfcServer struct {
 	buffers       sync.Pool
 }
 
-const bufferSize = 1 << 20
+const bufferSize = 128 << 10
 
 func newNFCServer(opts options, faults *faultSet) (*nfcServer, error) {
 	s := &nfcServer{faults: faults, contentLength: opts.contentLength, algorithm: opts.thumbprintAlgorithm}

@@ -22,6 +22,7 @@ type leaseStatus struct {
 	State             string            `json:"state"`
 	End               string            `json:"end"`
 	Error             string            `json:"error"`
+	AbortFault        string            `json:"abort_fault"` // the type of what Abort was given
 	AbortMessage      string            `json:"abort_message"`
 	Created           float64           `json:"created"`
 	Ready             float64           `json:"ready"`
@@ -138,6 +139,7 @@ func (l *lease) status() leaseStatus {
 			Snapshot:        l.snapshot,
 			State:           string(l.State),
 			End:             l.end,
+			AbortFault:      l.abortFault,
 			AbortMessage:    l.abortMessage,
 			Created:         seconds(l.created),
 			Ready:           seconds(l.readyAt),

@@ -59,7 +59,7 @@ func newVCenter(opts options, inv *inventory, nfc *nfcServer, faults *faultSet) 
 	}
 	registry := vc.model.Map()
 	registry.Put(&exporter{self: exporterRef, vc: vc})
-	registry.Put(&fetcher{self: fetcherRef})
+	registry.Put(&fetcher{mo.PropertyCollector{Self: fetcherRef}})
 	manager := registry.Get(*vpx.ServiceContent.OvfManager).(*simulator.OvfManager)
 	registry.Put(&ovfManager{OvfManager: manager, vc: vc})
 	b, err := newBuilder(vc.model)
@@ -152,6 +152,21 @@ func (vc *vcenter) machine(ref types.ManagedObjectReference) *machine {
 	return vc.machines[ref]
 }
 
+// vmName tells which VM of the inventory a call is about: one on the VM itself, on
+// a snapshot or on a lease.
+func (vc *vcenter) vmName(ref types.ManagedObjectReference) string {
+	switch object := vc.model.Map().Get(ref).(type) {
+	case *lease:
+		return object.machine.spec.Name
+	case *simulator.VirtualMachineSnapshot:
+		ref = object.Vm
+	}
+	if m := vc.machine(ref); m != nil {
+		return m.spec.Name
+	}
+	return ""
+}
+
 // public lists what a client may call before it has logged in.
 var public = map[string]bool{
 	"ServiceInstance": true,
@@ -164,11 +179,7 @@ func (vc *vcenter) intercept(ctx *simulator.Context, method *simulator.Method) (
 	if ctx.Session == nil && !retrievesPublic(method) && !public[method.This.Type] {
 		return nil, notAuthenticated(method)
 	}
-	m := vc.machine(method.This)
-	name := ""
-	if m != nil {
-		name = m.spec.Name
-	}
+	name := vc.vmName(method.This)
 	if ctx.Session != nil {
 		if fault := vc.faults.call(vc, name, method); fault != nil {
 			return nil, fault
@@ -179,7 +190,7 @@ func (vc *vcenter) intercept(ctx *simulator.Context, method *simulator.Method) (
 	case "Fetch":
 		method.This = fetcherRef
 	case "ExportVm", "ShutdownGuest":
-		if m != nil {
+		if vc.machine(method.This) != nil {
 			method.This = exporterRef
 		}
 	case "ExportSnapshot":
