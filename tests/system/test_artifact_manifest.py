@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.images import identify
+from ansible_collections.hypersdk.hyper2kvm.tests.support import golang
 from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import (
     COLLECTIONS_ROOT,
     run_module,
@@ -587,22 +587,20 @@ def test_without_jsonschema(tmp_path: Path) -> None:
 
 
 def test_converted_by_hyper2kvm(tmp_path: Path) -> None:
-    """Disks of every format, through one manifest and the real hyper2kvm, to images with the same content."""
-    python = os.environ.get("HYPER2KVM_PYTHON")
-    assert python, (
-        "HYPER2KVM_PYTHON must name the interpreter of hyper2kvm's environment (make setup)."
-    )
+    """Disks as the providers export them, through one manifest, to images with the same content."""
+    executable = os.environ.get("HYPER2KVM_EXECUTABLE")
+    assert executable, "HYPER2KVM_EXECUTABLE must name hyper2kvm's program (make setup)."
     formats = {
-        "vmdk": "vmdk",
-        "vhd": "vpc",
-        "raw": "raw",
-        "qcow2": "qcow2",
-        "vhdx": "vhdx",
-        "vdi": "vdi",
+        "vsphere": ("vmdk", "subformat=streamOptimized"),
+        "azure": ("vpc", "subformat=fixed,force_size=on"),
+        "gcp": ("raw", ""),
+        "openstack": ("qcow2", ""),
+        "hyperv": ("vhdx", ""),
+        "virtualbox": ("vdi", ""),
     }
-    disks = {name: make_image(tmp_path / f"{name}.{name}", qemu) for name, qemu in formats.items()}
+    disks = {name: make_image(tmp_path / name, *form) for name, form in formats.items()}
     path = tmp_path / "artifact-manifest.json"
-    document = manifest(
+    manifest(
         run_module(
             "artifact_manifest",
             {
@@ -612,21 +610,60 @@ def test_converted_by_hyper2kvm(tmp_path: Path) -> None:
             },
         )
     )
-    done = subprocess.run(
-        [python, "-m", "hyper2kvm", "--manifest", str(path)],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    for name, disk in disks.items():
-        image = Path(document["output"]["directory"]) / f"{name}.qcow2"
+    result = run_module("hyper2kvm_convert", {"manifest": str(path), "executable": executable})
+    assert not result.get("failed"), result
+    assert [output["id"] for output in result["outputs"]] == list(formats)
+    for output in result["outputs"]:
+        source, (qemu_format, _options) = disks[output["id"]], formats[output["id"]]
         compared = subprocess.run(
-            ["qemu-img", "compare", "-f", formats[name], "-F", "qcow2", str(disk), str(image)],
+            ["qemu-img", "compare", "-f", qemu_format, "-F", "qcow2", str(source), output["path"]],
             capture_output=True,
             text=True,
             check=False,
         )
         assert compared.returncode == 0, compared.stdout
-    shutil.rmtree(tmp_path / "out")
+    assert verified(path)["valid"]
+
+
+def mirrored(document: Any, decoded: Any) -> None:
+    """Everything that the Go types have arrived as it was sent."""
+    if isinstance(decoded, dict):
+        for key, value in decoded.items():
+            mirrored(document[key], value)
+    elif isinstance(decoded, list):
+        assert len(document) == len(decoded)
+        for sent, value in zip(document, decoded):
+            mirrored(sent, value)
+    else:
+        assert document == decoded
+
+
+def test_hypersdks_go_types_decode_it(exported: Path) -> None:
+    options = {
+        "path": str(exported),
+        "ovf": str(exported.parent / "web01.ovf"),
+        "options": {"dry_run": False, "verbose": 0, "report": {"enabled": True, "path": "r.json"}},
+        "configuration": {"services": {"enable": ["sshd"]}, "hostname": {"hostname": "web01"}},
+        "pipeline": {"convert": {"compress_level": 9}},
+        "metadata": {"tags": {"cost_centre": 4711}},
+        "hooks": {"pre_fix": [{"type": "http", "url": "https://example.com"}]},
+    }
+    document = manifest(run_module("artifact_manifest", options))
+    sources = Path(golang.__file__).parents[1] / "hypersdk_types"
+    done = subprocess.run(
+        [str(golang.go()), "run", "."],
+        cwd=sources,
+        input=exported.read_text(),
+        env={**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    decoded = json.loads(done.stdout)
+    mirrored(document, decoded)
+    # Nothing of the contract that these types have got lost on the way, 0 and false included.
+    assert decoded["disks"][0]["boot_order_hint"] == 0
+    assert decoded["options"] == document["options"]
+    assert decoded["pipeline"] == document["pipeline"]
+    assert set(document) - set(decoded) == {"hooks"}
