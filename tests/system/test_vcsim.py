@@ -206,7 +206,7 @@ def test_what_pyvmomi_reads_of_a_vm(vcenter: Vcsim) -> None:
         assert [disk.deviceInfo.label for disk in disks] == ["Hard disk 1", "Data"]
         assert [disk.capacityInBytes for disk in disks] == [16 << 20, 16 << 20]
         first, second = devices_of(vm, vim.vm.device.VirtualEthernetCard)
-        assert devices_of(vm, vim.vm.device.VirtualVmxnet3) == [first]
+        assert [card.key for card in devices_of(vm, vim.vm.device.VirtualVmxnet3)] == [first.key]
         assert (first.macAddress, first.slotInfo.pciSlotNumber) == ("00:50:56:8a:00:01", 192)
         assert second.backing.port.portgroupKey
         assert (vm.config.firmware, vm.config.bootOptions.efiSecureBootEnabled) == ("efi", True)
