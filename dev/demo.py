@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -28,6 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".build" / "demo"
 COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 STEPS = 5
+# Tasks of the role that keep account of the others.
+BOOKKEEPING = ("Validating", "Note", "Start the clock", "Run", "Begin", "Close", "Refuse", "Report")
 
 
 def emphasis(text: str, code: str = "1") -> str:
@@ -89,19 +92,35 @@ def write_inventory(guest: Guest, vcenter: Vcsim) -> Path:
 
 
 def migrate(inventory: Path, vcenter: Vcsim) -> None:
-    """Run the playbook of the installed collection."""
+    """Run the playbook of the installed collection, and tell of its tasks that do something."""
     command = ["ansible-playbook", "hypersdk.hyper2kvm.migrate", "-i", str(inventory)]
-    print(f"      $ VMWARE_PASSWORD=… {' '.join(command)}\n", flush=True)
-    environment = {
-        **os.environ,
-        "VMWARE_PASSWORD": vcenter.password,
-        "ANSIBLE_FORCE_COLOR": "1" if COLOUR else "0",
-        "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.default",
-        "ANSIBLE_SHOW_CUSTOM_STATS": "0",
-    }
-    done = subprocess.run(command, env=environment, check=False)
-    if done.returncode:
-        raise SystemExit("demo: the migration failed; its report is below " + str(STATE))
+    print(f"      $ VMWARE_PASSWORD=… {' '.join(command[:-1])} {inventory.relative_to(ROOT)}\n")
+    log = STATE / "ansible.log"
+    with (
+        log.open("w", encoding="utf-8") as full,
+        subprocess.Popen(
+            command,
+            env={**os.environ, "VMWARE_PASSWORD": vcenter.password, "ANSIBLE_NOCOLOR": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        start = time.monotonic()
+        for line in process.stdout:
+            full.write(line)
+            full.flush()
+            task = re.match(r"TASK \[(?:[\w.]+ : )?(.+)\]", line)
+            if task and not task[1].startswith(BOOKKEEPING):
+                print(f"      {time.monotonic() - start:5.0f} s  {task[1]} …", flush=True)
+            elif re.match(r"\[ERROR\]|fatal:|\[WARNING\]", line):
+                print(f"               {line.rstrip()}", flush=True)
+    print(
+        f"      {time.monotonic() - start:5.0f} s  ansible-playbook's output is in {log.relative_to(ROOT)}"
+    )
+    if process.returncode:
+        raise SystemExit(f"demo: the migration failed; its report is in {STATE.relative_to(ROOT)}")
 
 
 def show_files(directory: Path) -> None:

@@ -7,8 +7,10 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build=$root/.build
+# The tree that dev/install made last, by its real name: ansible-test wants that.
+collections=$(readlink -f "$build/collections")
 # shellcheck disable=SC2034 # read by the scripts that source this
-installed=$build/collections/ansible_collections/hypersdk/hyper2kvm
+installed=$collections/ansible_collections/hypersdk/hyper2kvm
 export HYPER2KVM_TEST_CACHE=${HYPER2KVM_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hypersdk-hyper2kvm}
 cache=$HYPER2KVM_TEST_CACHE
 mkdir -p "$build/environment.d" "$build/tmp" "$cache"
@@ -20,8 +22,8 @@ for file in "$build"/environment.d/*.sh; do
 done
 
 # The installed artefact is what is tested, never the checkout.
-export PYTHONPATH=$build/collections
-export ANSIBLE_COLLECTIONS_PATH=$build/collections${HYPER2KVM_PEERS:+:$HYPER2KVM_PEERS}
+export PYTHONPATH=$collections
+export ANSIBLE_COLLECTIONS_PATH=$collections${HYPER2KVM_PEERS:+:$HYPER2KVM_PEERS}
 # Nothing of the person who runs this takes part, and nothing of theirs is changed.
 export ANSIBLE_HOME=$build/ansible ANSIBLE_CONFIG=$root/dev/ansible.cfg ANSIBLE_NOCOWS=1
 export HYPER2KVM_PYTHON HYPER2KVM_EXECUTABLE HYPER2KVM_PEERS

@@ -20,7 +20,7 @@ from ansible_collections.hypersdk.hyper2kvm.tests.support import small_vms
 from ansible_collections.hypersdk.hyper2kvm.tests.support.vcsim import Vcsim
 
 DEV = Path(__file__).resolve().parent
-INSTALLED = DEV.parent / ".build/collections/ansible_collections/hypersdk/hyper2kvm"
+INSTALLED = Path(small_vms.__file__).parents[2]
 
 
 def main() -> int:
