@@ -64,6 +64,17 @@ def test_vmware():
     )
 
 
+def test_a_scsi_disk_comes_before_an_ide_disk():
+    """Whatever the descriptor's order and the unit numbers say."""
+    moved = VMWARE.replace("<rasd:Parent>4</rasd:Parent>", "<rasd:Parent>3</rasd:Parent>", 2)
+    vm = parse(moved)
+    assert [(disk.id, disk.controller) for disk in vm.disks] == [
+        ("vmdisk3", "scsi0"),
+        ("vmdisk1", "ide0"),
+        ("vmdisk2", "ide0"),
+    ]
+
+
 def test_vmware_names_the_disk_that_boots():
     vm = parse(VMWARE, '<vmw:BootOrderSection vmw:instanceId="5" vmw:type="disk"/>')
     assert [disk.id for disk in vm.disks if disk.boots] == ["vmdisk2"]
