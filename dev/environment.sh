@@ -7,13 +7,14 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build=$root/.build
+mkdir -p "$build/environment.d" "$build/tmp"
 # The tree that dev/install made last, by its real name: ansible-test wants that.
 collections=$(readlink -f "$build/collections")
 # shellcheck disable=SC2034 # read by the scripts that source this
 installed=$collections/ansible_collections/hypersdk/hyper2kvm
 export HYPER2KVM_TEST_CACHE=${HYPER2KVM_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hypersdk-hyper2kvm}
 cache=$HYPER2KVM_TEST_CACHE
-mkdir -p "$build/environment.d" "$build/tmp" "$cache"
+mkdir -p "$cache"
 
 HYPER2KVM_CONTROLLER='' HYPER2KVM_PYTHON='' HYPER2KVM_EXECUTABLE='' HYPER2KVM_PEERS=''
 for file in "$build"/environment.d/*.sh; do
