@@ -62,6 +62,62 @@ options:
         where the module runs.
     type: dict
     default: {}
+  bandwidth_limit:
+    description:
+      - At most so many MiB per second are received, by all disks of this VM together.
+      - V(0) sets no limit.
+    type: float
+    default: 0
+  resume:
+    description:
+      - Whether disks are kept that an earlier, interrupted export of the VM in the same state finished.
+      - A file is always fetched from its beginning; ESXi can't send part of one.
+    type: bool
+    default: true
+  verify:
+    description:
+      - Whether the files of an export that is already there are read again and their digests compared.
+        One that has changed is fetched anew.
+      - Without it only their sizes are looked at, which takes no time.
+    type: bool
+    default: false
+  working_copies:
+    description:
+      - Whether each disk is also decoded to a sparse raw image, C(work/disk-N.raw) in O(dest), while it arrives.
+      - M(hypersdk.hyper2kvm.hyper2kvm_convert) works on these, and decodes the VMDK where there is none.
+    type: bool
+    default: false
+  nvram:
+    description:
+      - Whether the firmware's variables are exported too, where the VM has such: a UEFI guest may not boot without.
+    type: bool
+    default: true
+  check_space:
+    description:
+      - Whether an export is refused that may not fit the filesystem of O(dest).
+      - What the VM's disks occupy on their datastore is taken as the bound, and once more for O(working_copies).
+        An export is smaller, since it is compressed. Set this to V(false) where you know that it fits.
+    type: bool
+    default: true
+  snapshot:
+    description:
+      - Exports through a snapshot, so that the VM can go on running.
+    type: dict
+    suboptions:
+      create:
+        description:
+          - Whether a snapshot is made for the export; it is removed afterwards, whatever happens.
+        type: bool
+        default: false
+      name:
+        description:
+          - The name of a snapshot that is there. It is left there.
+        type: str
+      quiesce:
+        description:
+          - Whether VMware Tools bring the guest's filesystems to rest for a snapshot that is made.
+        type: bool
+        default: true
   power_off:
     description:
       - Whether a VM that runs is shut down through VMware Tools. It stays off afterwards.
@@ -77,6 +133,11 @@ options:
     description:
       - Whether a guest that has not shut down in O(shutdown_timeout), or that has no VMware Tools, is powered off hard.
         Its filesystems are then as after a loss of power.
+    type: bool
+    default: false
+  restart_on_failure:
+    description:
+      - Whether a VM that was shut down for the export is started again if the export fails.
     type: bool
     default: false
 seealso:
@@ -106,6 +167,27 @@ EXAMPLES = r"""
     dest: /srv/migration/db01
     power_off: true
     shutdown_timeout: 600
+
+- name: Export a VM that goes on running, with raw images of its disks, at 100 MiB per second at most
+  hypersdk.hyper2kvm.vsphere_ovf_export:
+    hostname: vcenter.example.com
+    username: migration@vsphere.local
+    password: "{{ vcenter_password }}"
+    uuid: 421f5b0a-6c3d-4b5e-9d0e-2f1c8a7b6d54
+    dest: /srv/migration/web03
+    snapshot:
+      create: true
+    working_copies: true
+    bandwidth_limit: 100
+
+- name: Read an export again and fetch anew what has changed on disk
+  hypersdk.hyper2kvm.vsphere_ovf_export:
+    hostname: vcenter.example.com
+    username: migration@vsphere.local
+    password: "{{ vcenter_password }}"
+    name: web01
+    dest: /srv/migration/web01
+    verify: true
 
 - name: Pin vCenter's certificate, and reach an ESXi host whose name does not resolve
   hypersdk.hyper2kvm.vsphere_ovf_export:
@@ -174,6 +256,9 @@ disks:
       type: int
     checksum:
       description: The digest of the VMDK. Not in check mode for an export that is to be made.
+      type: str
+    working_copy:
+      description: The raw image of the disk. Empty unless O(working_copies=true).
       type: str
     format:
       description: Always V(vmdk).
@@ -297,7 +382,10 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.errors import Hyper2KvmError
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.export.module import run_export
-from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.export.request import ExportRequest
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.export.request import (
+    ExportRequest,
+    SnapshotRequest,
+)
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.interrupt import signals_raise
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere import connection
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere.lookup import Selection
@@ -320,10 +408,48 @@ def argument_spec() -> dict[str, Any]:
         },
         "parallel": {"type": "int", "default": 4},
         "host_map": {"type": "dict", "default": {}},
+        "bandwidth_limit": {"type": "float", "default": 0},
+        "resume": {"type": "bool", "default": True},
+        "verify": {"type": "bool", "default": False},
+        "working_copies": {"type": "bool", "default": False},
+        "nvram": {"type": "bool", "default": True},
+        "check_space": {"type": "bool", "default": True},
+        "snapshot": {
+            "type": "dict",
+            "options": {
+                "create": {"type": "bool", "default": False},
+                "name": {"type": "str"},
+                "quiesce": {"type": "bool", "default": True},
+            },
+        },
         "power_off": {"type": "bool", "default": False},
         "shutdown_timeout": {"type": "int", "default": 300},
         "force_power_off": {"type": "bool", "default": False},
+        "restart_on_failure": {"type": "bool", "default": False},
     }
+
+
+def export_request(options: dict[str, Any]) -> ExportRequest:
+    """Return what the options ask for."""
+    snapshot = options["snapshot"]
+    wanted = snapshot and (snapshot["create"] or snapshot["name"])
+    return ExportRequest(
+        directory=Path(options["dest"]),
+        checksum_algorithm=options["checksum_algorithm"],
+        parallel=options["parallel"],
+        host_map=options["host_map"],
+        bandwidth_limit=options["bandwidth_limit"] * (1 << 20),
+        resume=options["resume"],
+        verify=options["verify"],
+        working_copies=options["working_copies"],
+        nvram=options["nvram"],
+        check_space=options["check_space"],
+        snapshot=SnapshotRequest(snapshot["name"], snapshot["quiesce"]) if wanted else None,
+        power_off=options["power_off"],
+        shutdown_timeout=options["shutdown_timeout"],
+        force_power_off=options["force_power_off"],
+        restart_on_failure=options["restart_on_failure"],
+    )
 
 
 def main() -> None:
@@ -337,21 +463,12 @@ def main() -> None:
     if connection.PYVMOMI_ERROR:
         module.fail_json(msg=missing_required_lib("pyvmomi"), exception=connection.PYVMOMI_ERROR)
     options = module.params
-    request = ExportRequest(
-        directory=Path(options["dest"]),
-        checksum_algorithm=options["checksum_algorithm"],
-        parallel=options["parallel"],
-        host_map=options["host_map"],
-        power_off=options["power_off"],
-        shutdown_timeout=options["shutdown_timeout"],
-        force_power_off=options["force_power_off"],
-    )
     try:
         with signals_raise():
             result = run_export(
                 connection.VCenter.from_options(options),
                 Selection.from_options(options),
-                request,
+                export_request(options),
                 check=module.check_mode,
                 warn=module.warn,
             )

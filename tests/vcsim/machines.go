@@ -111,6 +111,7 @@ func (b *builder) create(spec vmSpec) (*machine, error) {
 	describe(vm, spec)
 	setTools(vm, spec, false)
 	m.findFiles(vm)
+	fillLayout(vm)
 	if spec.Template {
 		return m, object.NewVirtualMachine(b.client, m.ref).MarkAsTemplate(b.ctx)
 	}

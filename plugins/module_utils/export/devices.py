@@ -28,12 +28,19 @@ class ExportItem:
     kind: str
     """disk or nvram."""
     disk: Disk | None = None
+    index: int = 0
+    """The disk's place among the VM's disks."""
 
 
-def match_urls(vm: Vm, urls: Sequence[DeviceUrl]) -> tuple[ExportItem, ...]:
+def match_urls(vm: Vm, urls: Sequence[DeviceUrl], *, nvram: bool = True) -> tuple[ExportItem, ...]:
     """Return what to fetch: every disk, in the order of the VM's disks, then the NVRAM file.
 
     CD images are left out: they belong to no machine that boots from its disks.
+
+    Args:
+        vm: The VM.
+        urls: What the lease offers.
+        nvram: Whether the NVRAM file is wanted, where there is one.
 
     Raises:
         ExportError: The lease lacks a disk of the VM or offers one that it doesn't have.
@@ -64,11 +71,12 @@ def match_urls(vm: Vm, urls: Sequence[DeviceUrl]) -> tuple[ExportItem, ...]:
             action="An independent disk, or a raw device mapping in physical mode, can't be exported.",
         )
     items = [
-        ExportItem(matched[disk.key], names.disk_name(vm, index), "disk", disk)
+        ExportItem(matched[disk.key], names.disk_name(vm, index), "disk", disk, index)
         for index, disk in enumerate(vm.disks)
     ]
-    nvram = [url for url in urls if not url.is_disk and url.target_id.endswith(".nvram")]
-    items += [ExportItem(url, names.nvram_name(vm), "nvram") for url in nvram[:1]]
+    if nvram:
+        variables = [url for url in urls if not url.is_disk and url.target_id.endswith(".nvram")]
+        items += [ExportItem(url, names.nvram_name(vm), "nvram") for url in variables[:1]]
     return tuple(items)
 
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,17 @@ from ..vsphere.connection import VCenter, session
 from ..vsphere.errors import VSphereError
 from ..vsphere.facts import Vm, read_vm
 from ..vsphere.lookup import Selection, find_vm
-from ..vsphere.power import shut_down
+from ..vsphere.power import power_on, shut_down
+from ..vsphere.snapshot import OWN_NAME, find_snapshot, leftovers, own_snapshot
 from .directory import held
 from .errors import ExportError
-from .record import read_record
+from .record import Record, read_record
 from .request import ExportRequest
 from .result import planned_result, result_of
-from .run import Source, export, unchanged_export
+from .run import complete_export, export
+from .source import Source
+from .space import check_space
+from .verify import changed_files
 
 
 def run_export(
@@ -53,29 +58,25 @@ def run_export(
             stack.enter_context(held(directory))
         instance = stack.enter_context(session(vcenter))
         managed_object = find_vm(instance, selection)
-        vm = read_vm(instance, managed_object)
-        source = Source(instance, managed_object, vcenter, vm)
+        source = _source(instance, managed_object, vcenter, request, warn)
+        vm = source.vm
         before = _names_there(directory)
-        record = unchanged_export(source, request)
+        damaged: list[str] = []
+        record = complete_export(source, request)
         if record is not None:
-            return {"changed": False, **result_of(record, vm, vcenter, directory)}
+            damaged = _damaged(directory, record, request, warn)
+            if not damaged:
+                return {"changed": False, **result_of(record, vm, vcenter, request)}
         _check_exportable(vm, request)
+        if request.check_space:
+            check_space(vm, request)
         if check:
             result = planned_result(vm, vcenter, directory)
             paths = [result["ovf_path"], result["mf_path"], *(d["path"] for d in result["disks"])]
             return {"changed": True, **result, "diff": _diff(before, paths)}
-        if vm.power_state != "poweredOff":
-            shut_down(
-                instance,
-                managed_object,
-                vm,
-                timeout=request.shutdown_timeout,
-                force=request.force_power_off,
-            )
-            # What was written on the way down has changed the VM's state on record.
-            source = Source(instance, managed_object, vcenter, read_vm(instance, managed_object))
-        record = export(source, request, warn)
-        result = result_of(record, source.vm, vcenter, directory)
+        record, exported = _export(source, request, damaged, warn)
+        result = result_of(record, exported, vcenter, request)
+        # How the module found it: what follows may start it again, or leave it off.
         result["vm"]["power_state"] = vm.power_state
         return {
             "changed": True,
@@ -84,20 +85,109 @@ def run_export(
         }
 
 
+def _source(
+    instance: Any,
+    managed_object: Any,
+    vcenter: VCenter,
+    request: ExportRequest,
+    warn: Callable[[str], None],
+) -> Source:
+    vm = read_vm(instance, managed_object)
+    for created in leftovers(instance, managed_object):
+        warn(
+            f"{vm.name} still has the snapshot {OWN_NAME} of {created}, left by an export that was "
+            "killed. Remove it when no export of this VM is running."
+        )
+    source = Source(instance, managed_object, vcenter, vm)
+    if request.snapshot is None or request.snapshot.name is None:
+        return source
+    snapshot = find_snapshot(instance, managed_object, vm.name, request.snapshot.name)
+    return _through(source, snapshot)
+
+
+def _through(source: Source, snapshot: Any) -> Source:
+    vm = read_vm(source.instance, source.managed_object, snapshot)
+    return replace(source, vm=vm, snapshot=snapshot)
+
+
+def _export(
+    source: Source, request: ExportRequest, damaged: Collection[str], warn: Callable[[str], None]
+) -> tuple[Record, Vm]:
+    """Export the VM in the way that its state and the request ask for."""
+    vm = source.vm
+    if source.snapshot is not None:
+        return export(source, request, warn, damaged), vm
+    if request.snapshot is not None:
+        with own_snapshot(
+            source.managed_object, vm.name, quiesce=request.snapshot.quiesce, warn=warn
+        ) as snapshot:
+            through = _through(source, snapshot)
+            return export(through, request, warn, damaged), through.vm
+    with _powered_off(source, request, warn) as off:
+        return export(off, request, warn, damaged), off.vm
+
+
+@contextmanager
+def _powered_off(
+    source: Source, request: ExportRequest, warn: Callable[[str], None]
+) -> Iterator[Source]:
+    """Yield the VM when it is off; start it again where that is wanted and the block fails."""
+    vm = source.vm
+    if vm.power_state == "poweredOff":
+        yield source
+        return
+    shut_down(
+        source.instance,
+        source.managed_object,
+        vm,
+        timeout=request.shutdown_timeout,
+        force=request.force_power_off,
+    )
+    try:
+        # What was written on the way down has changed the state that identifies the export.
+        yield replace(source, vm=read_vm(source.instance, source.managed_object))
+    except BaseException:
+        if request.restart_on_failure:
+            try:
+                power_on(source.managed_object, vm.name)
+            except VSphereError as error:
+                warn(f"{vm.name} was shut down for the export and is still off: {error}")
+        raise
+
+
+def _damaged(
+    directory: Path, record: Record, request: ExportRequest, warn: Callable[[str], None]
+) -> list[str]:
+    """Return the names of files that have changed since they were exported, if that is asked."""
+    if not request.verify:
+        return []
+    damaged = [file.name for file in changed_files(directory, record)]
+    if damaged:
+        warn(
+            f"{', '.join(damaged)} in {directory} changed after the export "
+            "and no longer has the digest on record."
+        )
+    return damaged
+
+
 def _check_request(request: ExportRequest) -> None:
     if not request.directory.is_absolute():
         raise ExportError(f"dest must be an absolute path, and {request.directory} is not.")
     if request.parallel < 1:
         raise ExportError(f"parallel must be at least 1, and is {request.parallel}.")
+    if request.bandwidth_limit < 0:
+        raise ExportError("bandwidth_limit must not be negative.")
 
 
 def _check_exportable(vm: Vm, request: ExportRequest) -> None:
     if not vm.disks:
         raise ExportError(f"{vm.name} has no disk to export.")
-    if vm.power_state != "poweredOff" and not request.power_off:
+    may_run = request.snapshot is not None or request.power_off
+    if vm.power_state != "poweredOff" and not may_run:
         raise VSphereError(
             f"{vm.name} is {vm.power_state}; only a VM that is powered off can be exported.",
-            action="Shut it down, or let the module do so with power_off: true.",
+            action="Shut it down, let the module do so with power_off: true, "
+            "or export it through a snapshot.",
         )
 
 

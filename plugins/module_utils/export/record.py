@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import stat
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,27 @@ class ExportedFile:
 
 @dataclass(frozen=True)
 class Record:
-    """An export that is complete."""
+    """An export, complete or as far as it came.
+
+    Attributes:
+        identity: The VM and its state, as identity_of() tells.
+        checksum_algorithm: Of the files' digests.
+        complete: Whether every file is there.
+        duration: Seconds it took.
+        bytes_transferred: What was received.
+        files: The files that are in place.
+    """
 
     identity: dict[str, Any]
     checksum_algorithm: str
+    complete: bool
     duration: float
     bytes_transferred: int
     files: tuple[ExportedFile, ...]
+
+    def is_of(self, identity: Mapping[str, Any], checksum_algorithm: str) -> bool:
+        """Tell whether its files are those of this VM in this state, with these digests."""
+        return self.identity == identity and self.checksum_algorithm == checksum_algorithm
 
 
 def identity_of(vm: Vm, vcenter_uuid: str) -> dict[str, Any]:
@@ -80,13 +95,10 @@ def write_record(directory: Path, record: Record) -> None:
     write_text(directory / FILE_NAME, text)
 
 
-def is_intact(directory: Path, files: Iterable[ExportedFile]) -> bool:
-    """Tell whether every file is there with its size; none is read."""
-    for file in files:
-        try:
-            status = (directory / file.name).lstat()
-        except OSError:
-            return False
-        if status.st_size != file.size:
-            return False
-    return True
+def is_intact(directory: Path, file: ExportedFile) -> bool:
+    """Tell whether a file is there with its size; it is not read."""
+    try:
+        status = (directory / file.name).lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size == file.size

@@ -11,6 +11,16 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class SnapshotRequest:
+    """A snapshot to export through, so that the VM can go on running."""
+
+    name: str | None = None
+    """One that is there; None makes one and removes it."""
+    quiesce: bool = True
+    """Whether VMware Tools bring the guest's filesystems to rest for one that is made."""
+
+
+@dataclass(frozen=True)
 class ExportRequest:
     """The options of one export."""
 
@@ -21,7 +31,23 @@ class ExportRequest:
     """Disks fetched at the same time."""
     host_map: Mapping[str, str] = field(default_factory=dict)
     """Addresses by host name, for names that don't resolve."""
+    bandwidth_limit: float = 0.0
+    """Bytes per second of all transfers together; 0 for no limit."""
+    resume: bool = True
+    """Whether files that an earlier export finished are kept."""
+    working_copies: bool = False
+    """Whether each disk is also written as a raw image, in the same pass."""
+    nvram: bool = True
+    """Whether the firmware's variables are fetched, where the VM has such."""
+    verify: bool = False
+    """Whether the files of an export that is there are read again and compared."""
+    check_space: bool = True
+    """Whether an export that may not fit the directory's filesystem is refused."""
+    snapshot: SnapshotRequest | None = None
+    """The snapshot to export through; None exports the VM itself."""
     power_off: bool = False
     shutdown_timeout: float = 300.0
     """Seconds that the guest may take to shut down."""
     force_power_off: bool = False
+    restart_on_failure: bool = False
+    """Whether a VM that was shut down for an export that failed is started again."""

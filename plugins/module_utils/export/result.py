@@ -5,19 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..vmdk.working_copy import is_fresh_copy
 from ..vsphere.connection import VCenter
 from ..vsphere.facts import Disk, Vm
 from . import names
+from .fetching import working_copy_of
 from .record import ExportedFile, Record
+from .request import ExportRequest
 
 
-def result_of(record: Record, vm: Vm, vcenter: VCenter, directory: Path) -> dict[str, Any]:
+def result_of(record: Record, vm: Vm, vcenter: VCenter, request: ExportRequest) -> dict[str, Any]:
     """Return the result of an export, new or unchanged."""
+    directory = request.directory
     by_kind = {file.kind: file for file in record.files}
     by_key = {file.device_key: file for file in record.files if file.kind == "disk"}
     return {
@@ -26,7 +29,7 @@ def result_of(record: Record, vm: Vm, vcenter: VCenter, directory: Path) -> dict
         "mf_path": str(directory / by_kind["manifest"].name),
         "files": [_file(file, directory) for file in record.files],
         "disks": [
-            _disk(disk, index, by_key[disk.key], directory) for index, disk in enumerate(vm.disks)
+            _disk(disk, index, by_key[disk.key], request) for index, disk in enumerate(vm.disks)
         ],
         "vm": vm_result(vm, vcenter),
         "duration": record.duration,
@@ -68,10 +71,12 @@ def _file(file: ExportedFile, directory: Path) -> dict[str, Any]:
     }
 
 
-def _disk(disk: Disk, index: int, file: ExportedFile, directory: Path) -> Mapping[str, Any]:
+def _disk(disk: Disk, index: int, file: ExportedFile, request: ExportRequest) -> dict[str, Any]:
+    copy = working_copy_of(request, index) if request.working_copies else None
     return {
         **_device(disk, index),
-        "path": str(directory / file.name),
+        "path": str(request.directory / file.name),
+        "working_copy": str(copy) if copy and is_fresh_copy(copy, file.checksum) else "",
         "size": file.size,
         "checksum": file.checksum,
     }

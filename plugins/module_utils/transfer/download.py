@@ -8,19 +8,22 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ..vmdk.header import VmdkError, WrongDisk
+from ..vmdk.working_copy import forget_copy, note_copy
 from .cancel import Cancellation
 from .errors import DiskFull, TransferError
 from .fanout import Sink, pump
 from .http_body import Endpoint, open_body
+from .pace import Pace
 from .progress import Progress
-from .sinks import DigestSink, FileSink, VmdkCheckSink
+from .sinks import DigestSink, FileSink, RawImageSink, VmdkCheckSink
 
-# Tries for one file under one lease, and the seconds before each further one.
+# Seconds before each further try for one file under one lease.
 _PAUSES = (1.0, 3.0, 10.0, 30.0)
 
 
@@ -30,53 +33,55 @@ class Download:
 
     endpoint: Endpoint
     path: Path
-    capacity: int | None
+    capacity: int | None = None
     """For a disk, its size in bytes: the stream is then checked as a VMDK of that disk."""
+    working_copy: Path | None = None
+    """For a disk, a raw image of it, written in the same pass."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file that is in place."""
+    """A file that is in place; size in bytes."""
 
     path: Path
     size: int
     checksum: str
     """In the form of the manifest: algorithm, colon, hexadecimal."""
-    attempts: int
 
 
-def fetch(
-    download: Download,
-    *,
-    algorithm: str,
-    progress: Progress,
-    cancellation: Cancellation,
-    warn: Callable[[str], None],
-) -> Fetched:
+@dataclass(frozen=True)
+class Conditions:
+    """What the transfers of one export share."""
+
+    algorithm: str
+    """Of the digests, by hashlib's name."""
+    progress: Progress
+    pace: Pace
+    cancellation: Cancellation
+    decoders: int
+    """Threads that decompress, for each disk with a working copy."""
+    warn: Callable[[str], None]
+    """Told about each failed try."""
+
+
+def fetch(download: Download, conditions: Conditions) -> Fetched:
     """Fetch a file, anew after a failure that may pass: NFC has no ranges, so never in parts.
-
-    Args:
-        download: What, from where, to where.
-        algorithm: Of the digest, by hashlib's name.
-        progress: Counts the bytes.
-        cancellation: Ends the transfer and the pauses between tries.
-        warn: Told about each failed try.
 
     Raises:
         TransferError: It failed each time.
         CertificateError: The server is not the one that the lease names; not tried again.
         WrongDisk: The stream holds a disk of another size; not tried again.
-        DiskFull, OSError: The file can't be written; not tried again.
+        DiskFull, OSError: A file can't be written; not tried again.
         Cancelled: The export was given up.
     """
     attempt = 1
     while True:
         try:
-            return _fetch_once(download, algorithm, progress, cancellation, attempt)
+            return _fetch_once(download, conditions)
         except WrongDisk:
             raise
         except (TransferError, VmdkError) as error:
-            cancellation.check()
+            conditions.cancellation.check()
             if attempt > len(_PAUSES):
                 raise TransferError(
                     f"{download.path.name} could not be fetched in {attempt} tries. "
@@ -84,36 +89,46 @@ def fetch(
                     action=error.action,
                 ) from error
             pause = max(_PAUSES[attempt - 1], float(error.details.get("retry_after", 0.0)))
-            warn(f"{download.path.name}: {error.message} Trying again in {pause:g} seconds.")
-            cancellation.sleep(pause)
+            conditions.warn(
+                f"{download.path.name}: {error.message} Trying again in {pause:g} seconds."
+            )
+            conditions.cancellation.sleep(pause)
             attempt += 1
 
 
-def _fetch_once(
-    download: Download,
-    algorithm: str,
-    progress: Progress,
-    cancellation: Cancellation,
-    attempt: int,
-) -> Fetched:
-    part = download.path.with_name(download.path.name + ".part")
+def _fetch_once(download: Download, conditions: Conditions) -> Fetched:
+    part = _part_of(download.path)
+    copy, copy_part = download.working_copy, None
+    if copy is not None:
+        copy_part = _part_of(copy)
+        forget_copy(copy)
     received = 0
 
     def count(size: int) -> None:
         nonlocal received
-        cancellation.check()
+        conditions.cancellation.check()
         received += size
-        progress.add(size)
+        conditions.progress.add(size)
+        conditions.pace.take(size, conditions.cancellation)
 
-    digest = DigestSink(algorithm)
-    file = FileSink(part)
     complete = False
     try:
-        sinks: list[Sink] = [file, digest]
-        if download.capacity is not None:
-            sinks.append(VmdkCheckSink(download.capacity, partial(progress.reach, part.name)))
-        with open_body(download.endpoint, cancellation) as body:
+        with ExitStack() as stack:
+            digest = DigestSink(conditions.algorithm)
+            sinks: list[Sink] = [FileSink(part), digest]
+            reach = partial(conditions.progress.reach, download.path.name)
+            if download.capacity is not None and copy_part is not None:
+                sinks.append(RawImageSink(copy_part, download.capacity, conditions.decoders, reach))
+            elif download.capacity is not None:
+                sinks.append(VmdkCheckSink(download.capacity, reach))
+            for sink in sinks:
+                stack.enter_context(closing(sink))
+            body = stack.enter_context(open_body(download.endpoint, conditions.cancellation))
             size = pump(body.read_into, sinks, count)
+        checksum = f"{conditions.algorithm}:{digest.hexdigest()}"
+        if copy is not None and copy_part is not None:
+            os.replace(copy_part, copy)
+            note_copy(copy, checksum)
         os.replace(part, download.path)
         complete = True
     except OSError as error:
@@ -124,8 +139,13 @@ def _fetch_once(
             ) from error
         raise
     finally:
-        file.close()
         if not complete:
-            progress.add(-received)
+            conditions.progress.add(-received)
             part.unlink(missing_ok=True)
-    return Fetched(download.path, size, f"{algorithm}:{digest.hexdigest()}", attempt)
+            if copy_part is not None:
+                copy_part.unlink(missing_ok=True)
+    return Fetched(download.path, size, checksum)
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(path.name + ".part")

@@ -29,6 +29,9 @@ class Sink(Protocol):
     def finish(self) -> None:
         """Take note that the bytes were all; raise when they can't have been."""
 
+    def close(self) -> None:
+        """Let go of what is held, finished or not."""
+
 
 @dataclass
 class _Buffer:

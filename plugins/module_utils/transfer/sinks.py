@@ -1,20 +1,22 @@
 # SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the bytes of a download go: a file, a digest, the check of a VMDK's structure."""
+"""Where the bytes of a download go: a file, a digest, the check of a VMDK, the disk that is in it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
+from ..vmdk.raw_image import RawImageWriter
 from ..vmdk.stream import StreamParser
 
 
 class FileSink:
-    """Writes a new file. It is complete on the disk after finish()."""
+    """Writes a new file; it is complete on the disk after finish()."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -34,10 +36,13 @@ class FileSink:
 
 
 class DigestSink:
-    """Computes a digest of what passes."""
+    """Computes a digest of what passes.
+
+    Args:
+        algorithm: By hashlib's name.
+    """
 
     def __init__(self, algorithm: str) -> None:
-        self._algorithm = algorithm
         self._digest = hashlib.new(algorithm)
 
     def write(self, data: memoryview) -> None:
@@ -46,6 +51,9 @@ class DigestSink:
 
     def finish(self) -> None:
         """Nothing can be wrong with a digest by itself."""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def hexdigest(self) -> str:
         """Return the digest in lowercase hexadecimal."""
@@ -74,3 +82,50 @@ class VmdkCheckSink:
         """VmdkError when the stream was not complete."""
         self._parser.finish()
         self._reach(self._capacity)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class RawImageSink:
+    """Checks a stream-optimized VMDK and writes the disk in it as a sparse raw image.
+
+    Args:
+        path: The image.
+        capacity: The size of the disk in bytes, as vCenter gives it.
+        workers: Threads that decompress.
+        reach: Told how far the stream is, in bytes of the disk's capacity.
+    """
+
+    def __init__(
+        self, path: Path, capacity: int, workers: int, reach: Callable[[int], None]
+    ) -> None:
+        self._path = path
+        self._capacity = capacity
+        self._workers = workers
+        self._parser = StreamParser(capacity)
+        self._reach = reach
+        self._stack = ExitStack()
+        self._writer: RawImageWriter | None = None
+
+    def write(self, data: memoryview) -> None:
+        """Decode the next bytes; VmdkError when they are damaged, OSError when the disk is full."""
+        grains = self._parser.feed(data)
+        if self._writer is None and self._parser.has_header:
+            self._writer = self._stack.enter_context(
+                RawImageWriter(self._path, self._parser.header, self._workers)
+            )
+        if self._writer is not None:
+            self._writer.write(grains)
+        self._reach(self._parser.position)
+
+    def finish(self) -> None:
+        """Wait until the image is on the disk; VmdkError when the stream was not complete."""
+        self._parser.finish()
+        if self._writer is not None:
+            self._writer.finish()
+        self._reach(self._capacity)
+
+    def close(self) -> None:
+        """Stop the threads and give up the image's descriptor, finished or not."""
+        self._stack.close()

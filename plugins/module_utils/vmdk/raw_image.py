@@ -17,7 +17,8 @@ from .stream import Grain
 
 # Batches that may wait for a worker: enough to keep the workers busy, few enough that memory stays
 # bounded (a batch is what one buffer of the stream held).
-_WAITING = 4
+_WAITING = 2
+_MOST_WORKERS = 8
 
 
 class RawImageWriter:
@@ -28,13 +29,13 @@ class RawImageWriter:
     Args:
         path: The image; it is made anew. Blocks of zeros become holes.
         header: What the VMDK's header says of the disk.
-        workers: How many threads decompress; the number of cores by default.
+        workers: How many threads decompress; by default one for each core, up to 8.
     """
 
     def __init__(self, path: Path, header: SparseHeader, workers: int = 0) -> None:
         self._header = header
         self._zeros = bytes(header.grain_bytes)
-        workers = workers or os.cpu_count() or 1
+        workers = workers or min(os.cpu_count() or 1, _MOST_WORKERS)
         self._limit = workers + _WAITING
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         os.ftruncate(self._file, header.capacity_bytes)

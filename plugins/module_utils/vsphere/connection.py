@@ -101,6 +101,30 @@ def session(vcenter: VCenter) -> Iterator[Any]:
             Disconnect(instance)
 
 
+def renew(instance: Any, vcenter: VCenter) -> None:
+    """Log in again where vCenter has ended the session; objects found before stay good.
+
+    Raises:
+        VSphereError: vCenter can't be reached, or refuses the login.
+    """
+    try:
+        manager = instance.content.sessionManager
+        if _session_alive(manager):
+            return
+        manager.Login(userName=vcenter.username, password=vcenter.password)
+    except vmodl.MethodFault as fault:
+        raise VSphereError(
+            f"{vcenter.url} ended the session and refused a new one: {sentence(fault)}."
+        ) from fault
+
+
+def _session_alive(manager: Any) -> bool:
+    try:
+        return manager.currentSession is not None
+    except vmodl.MethodFault:
+        return False
+
+
 def _log_in(vcenter: VCenter) -> Any:
     try:
         return SmartConnect(

@@ -27,16 +27,24 @@ class OvfFile:
     capacity: int | None
 
 
-def create_descriptor(instance: Any, vm: Any, name: str, files: Iterable[OvfFile]) -> str:
+def create_descriptor(
+    instance: Any, vm: Any, name: str, files: Iterable[OvfFile], snapshot: Any = None
+) -> str:
     """Return the OVF envelope of a VM as XML text.
 
-    The sizes given are those of the files, so that C(ovf:size) is true.
+    Args:
+        instance: The vim.ServiceInstance.
+        vm: The vim.VirtualMachine.
+        name: The name of the virtual system.
+        files: With their real sizes, so that C(ovf:size) is true.
+        snapshot: The vim.vm.Snapshot whose configuration is described, if any.
 
     Raises:
         VSphereError: vCenter can't describe the VM.
     """
     parameters = vim.OvfManager.CreateDescriptorParams(
         name=name,
+        snapshot=snapshot,
         ovfFiles=[
             vim.OvfManager.OvfFile(
                 deviceId=file.device_key, path=file.path, size=file.size, capacity=file.capacity

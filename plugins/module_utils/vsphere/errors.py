@@ -22,10 +22,12 @@ def sentence(fault: Any) -> str:
     """Return what a vSphere fault says, with its type, in one line.
 
     Args:
-        fault: A MethodFault, raised by pyVmomi or found in a task or lease.
+        fault: A MethodFault, raised by pyVmomi or found in a task or lease; or another exception.
     """
     kind = type(fault).__name__.rpartition(".")[2]
     text = str(getattr(fault, "msg", "") or "").strip()
+    if isinstance(fault, OSError):
+        text = str(fault)
     details = [
         str(getattr(message, "message", "") or "").strip()
         for message in getattr(fault, "faultMessage", None) or ()

@@ -29,6 +29,7 @@ _PATHS = (
     "config.hardware.numCPU",
     "config.hardware.memoryMB",
     "config.hardware.device",
+    "layoutEx",
     "guest.toolsRunningStatus",
     "guest.net",
     "runtime.powerState",
@@ -48,6 +49,8 @@ class Disk:
     unit_number: int
     content_id: str
     datastore: str
+    used: int
+    """How much of it takes room on the datastore: less than the capacity when it is thin."""
 
     @property
     def address(self) -> tuple[str, int, int]:
@@ -92,9 +95,17 @@ class Vm:
     nics: tuple[Nic, ...]
 
 
-def read_vm(instance: Any, vm: Any) -> Vm:
-    """Return what vCenter knows of a vim.VirtualMachine."""
+def read_vm(instance: Any, vm: Any, snapshot: Any = None) -> Vm:
+    """Return what vCenter knows of a VM.
+
+    Args:
+        instance: The vim.ServiceInstance.
+        vm: The vim.VirtualMachine.
+        snapshot: A vim.vm.Snapshot, for the configuration that it holds rather than today's.
+    """
     properties = read(instance, vm, _PATHS)
+    if snapshot is not None:
+        properties.update(read(instance, snapshot, [p for p in _PATHS if p.startswith("config.")]))
     datacenter, folder = path_of(instance, vm)
     host = properties.get("runtime.host")
     host_name = read(instance, host, ["name"]).get("name", "") if host else ""
@@ -120,12 +131,27 @@ def read_vm(instance: Any, vm: Any) -> Vm:
         tools_running=properties.get("guest.toolsRunningStatus") == "guestToolsRunning",
         template=bool(properties.get("config.template", False)),
         change_version=properties.get("config.changeVersion", ""),
-        disks=_disks(devices, getattr(boot, "bootOrder", None) or ()),
+        disks=_disks(
+            devices, getattr(boot, "bootOrder", None) or (), _used(properties.get("layoutEx"))
+        ),
         nics=_nics(instance, devices, properties.get("guest.net", ())),
     )
 
 
-def _disks(devices: Iterable[Any], boot_order: Iterable[Any]) -> tuple[Disk, ...]:
+def _used(layout: Any) -> dict[int, int]:
+    """Return the bytes that each disk's files take, by the disk's key."""
+    if layout is None:
+        return {}
+    sizes = {file.key: file.size or 0 for file in layout.file or ()}
+    return {
+        disk.key: sum(sizes.get(key, 0) for link in disk.chain or () for key in link.fileKey or ())
+        for disk in layout.disk or ()
+    }
+
+
+def _disks(
+    devices: Iterable[Any], boot_order: Iterable[Any], used: Mapping[int, int]
+) -> tuple[Disk, ...]:
     """Return the disks in the order in which the firmware tries them.
 
     The VM's own boot order comes first; then, as VMware's BIOS does, by controller and unit.
@@ -143,16 +169,18 @@ def _disks(devices: Iterable[Any], boot_order: Iterable[Any]) -> tuple[Disk, ...
         controller = by_key.get(device.controllerKey)
         backing = device.backing
         datastore = getattr(backing, "fileName", "") or ""
+        capacity = device.capacityInBytes or device.capacityInKB * 1024
         disks.append(
             Disk(
                 key=device.key,
                 label=getattr(device.deviceInfo, "label", "") or f"disk {device.key}",
-                capacity=device.capacityInBytes or device.capacityInKB * 1024,
+                capacity=capacity,
                 controller=_kind(controller),
                 bus_number=getattr(controller, "busNumber", 0) or 0,
                 unit_number=device.unitNumber or 0,
                 content_id=getattr(backing, "contentId", "") or "",
                 datastore=datastore.partition("]")[0].lstrip("["),
+                used=min(capacity, used.get(device.key) or capacity),
             )
         )
 

@@ -64,6 +64,7 @@ class ExportLease:
         self._keeper = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._timeout = 300.0
         self.lost: str = ""
+        self.completion_problem: str = ""
         self.on_lost: Callable[[], None] = lambda: None
         self.urls: tuple[DeviceUrl, ...] = ()
 
@@ -103,10 +104,9 @@ class ExportLease:
         try:
             self._lease.HttpNfcLeaseProgress(100)
             self._lease.HttpNfcLeaseComplete()
-        except vmodl.MethodFault as fault:
-            raise LeaseLost(
-                f"The export lease of {self._vm_name} could not be completed: {sentence(fault)}."
-            ) from fault
+        except (vmodl.MethodFault, OSError, http.client.HTTPException) as problem:
+            # All has arrived and was checked: what is lost is only a clean end of vCenter's task.
+            self.completion_problem = sentence(problem)
 
     def check(self) -> None:
         """Raise LeaseLost when the keeper has found that the lease is gone."""

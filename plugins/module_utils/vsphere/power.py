@@ -55,7 +55,7 @@ def shut_down(instance: Any, vm: Any, facts: Vm, *, timeout: float, force: bool)
             f"{facts.name} {reason}.",
             action="Shut it down yourself, raise shutdown_timeout, or set force_power_off: true.",
         )
-    _wait_for_task(vm.PowerOffVM_Task(), f"powering off {facts.name}")
+    wait_for_task(vm.PowerOffVM_Task(), f"powering off {facts.name}")
 
 
 def power_on(vm: Any, name: str) -> None:
@@ -64,7 +64,7 @@ def power_on(vm: Any, name: str) -> None:
     Raises:
         VSphereError: It can't be started.
     """
-    _wait_for_task(vm.PowerOnVM_Task(), f"powering on {name}")
+    wait_for_task(vm.PowerOnVM_Task(), f"powering on {name}")
 
 
 def _wait_for_state(instance: Any, vm: Any, state: str, timeout: float) -> bool:
@@ -77,14 +77,24 @@ def _wait_for_state(instance: Any, vm: Any, state: str, timeout: float) -> bool:
         time.sleep(min(_LOOK_AGAIN, max(0.0, deadline - time.monotonic())))
 
 
-def _wait_for_task(task: Any, what: str) -> None:
-    deadline = time.monotonic() + _TASK_TIMEOUT
+def wait_for_task(task: Any, what: str, timeout: float = _TASK_TIMEOUT) -> Any:
+    """Wait for a vim.Task and return its result.
+
+    Args:
+        task: The task.
+        what: What it does, for messages.
+        timeout: Seconds that it may take.
+
+    Raises:
+        VSphereError: It failed or took too long.
+    """
+    deadline = time.monotonic() + timeout
     while True:
         info = task.info
         if info.state == vim.TaskInfo.State.success:
-            return
+            return info.result
         if info.state == vim.TaskInfo.State.error:
             raise VSphereError(f"vCenter failed at {what}: {sentence(info.error)}.")
         if time.monotonic() >= deadline:
-            raise VSphereError(f"vCenter did not finish {what} in {_TASK_TIMEOUT:g} seconds.")
+            raise VSphereError(f"vCenter did not finish {what} in {timeout:g} seconds.")
         time.sleep(_LOOK_AGAIN)

@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which files of an export are finished: kept on disk, so that a run after a crash can go on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from .record import FILE_NAME, ExportedFile, Record, is_intact, read_record, write_record
+from .request import ExportRequest
+from .source import Source
+
+
+class Account:
+    """The finished files of an export that is not complete yet.
+
+    Args:
+        source: The VM, in the state in which it is exported.
+        request: Where to, and how.
+        damaged: Names of files that are not what they were.
+    """
+
+    def __init__(
+        self, source: Source, request: ExportRequest, damaged: Collection[str] = ()
+    ) -> None:
+        self._identity = source.identity
+        self._request = request
+        earlier = read_record(request.directory)
+        self._files: dict[str, ExportedFile] = {}
+        if (
+            request.resume
+            and earlier is not None
+            and earlier.is_of(self._identity, request.checksum_algorithm)
+        ):
+            self._files = {
+                file.name: file
+                for file in earlier.files
+                if file.kind == "disk"
+                and file.name not in damaged
+                and is_intact(request.directory, file)
+            }
+        # From here on nothing may speak for files that are about to be replaced.
+        (request.directory / FILE_NAME).unlink(missing_ok=True)
+        if self._files:
+            self._write(self._files.values(), complete=False)
+
+    def finished(self, name: str) -> ExportedFile | None:
+        """Return the file of this name if it is finished."""
+        return self._files.get(name)
+
+    def add(self, file: ExportedFile) -> None:
+        """Note a file that is finished."""
+        self._files[file.name] = file
+        self._write(self._files.values(), complete=False)
+
+    def drop(self, file: ExportedFile) -> None:
+        """Note that a file is not what it should be; it is removed, to be fetched anew."""
+        self._files.pop(file.name, None)
+        (self._request.directory / file.name).unlink(missing_ok=True)
+        self._write(self._files.values(), complete=False)
+
+    def close(self, files: Iterable[ExportedFile], duration: float, transferred: int) -> Record:
+        """Note that the export is complete, and return its record.
+
+        Args:
+            files: All its files.
+            duration: Seconds it took.
+            transferred: Bytes that were received.
+        """
+        return self._write(
+            files, complete=True, duration=round(duration, 3), transferred=transferred
+        )
+
+    def _write(
+        self,
+        files: Iterable[ExportedFile],
+        *,
+        complete: bool,
+        duration: float = 0.0,
+        transferred: int = 0,
+    ) -> Record:
+        record = Record(
+            identity=self._identity,
+            checksum_algorithm=self._request.checksum_algorithm,
+            complete=complete,
+            duration=duration,
+            bytes_transferred=transferred,
+            files=tuple(files),
+        )
+        write_record(self._request.directory, record)
+        return record

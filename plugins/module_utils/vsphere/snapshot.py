@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Snapshots to export a running VM through: found, made, always taken away again."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .errors import VSphereError, sentence
+from .inventory import read
+from .power import wait_for_task
+
+try:
+    from pyVmomi import vmodl
+except ImportError:
+    pass  # connection.py tells
+
+# Marks the snapshots of this collection, so that leftovers can be told from the user's own.
+OWN_NAME = "hypersdk-hyper2kvm-export"
+# Seconds that making or removing one may take: consolidating large deltas takes long.
+_TIMEOUT = 3600.0
+
+
+def find_snapshot(instance: Any, vm: Any, vm_name: str, name: str) -> Any:
+    """Return the vim.vm.Snapshot with this name.
+
+    Raises:
+        VSphereError: There is none, or there are several.
+    """
+    snapshots = list(_walk(instance, vm))
+    found = [tree for tree in snapshots if tree.name == name]
+    if len(found) != 1:
+        known = ", ".join(repr(tree.name) for tree in snapshots) or "none"
+        count = "no snapshot" if not found else "several snapshots"
+        raise VSphereError(
+            f"{vm_name} has {count} named {name!r}; its snapshots are: {known}.",
+            action="Name one that exists once, or let the module make one.",
+        )
+    return found[0].snapshot
+
+
+def leftovers(instance: Any, vm: Any) -> list[str]:
+    """Return when the snapshots were made that an earlier export left behind."""
+    return [str(tree.createTime) for tree in _walk(instance, vm) if tree.name == OWN_NAME]
+
+
+@contextmanager
+def own_snapshot(
+    vm: Any, vm_name: str, *, quiesce: bool, warn: Callable[[str], None]
+) -> Iterator[Any]:
+    """Make a snapshot for an export and yield it; remove it whatever happens.
+
+    Args:
+        vm: The vim.VirtualMachine.
+        vm_name: For messages.
+        quiesce: Whether VMware Tools bring the guest's filesystems to rest first.
+        warn: Told when the snapshot can't be removed, which must not hide an earlier error.
+
+    Raises:
+        VSphereError: It can't be made.
+    """
+    task = vm.CreateSnapshot_Task(
+        name=OWN_NAME,
+        description="Made for an export; safe to remove when none is running.",
+        memory=False,
+        quiesce=quiesce,
+    )
+    snapshot = wait_for_task(task, f"making a snapshot of {vm_name}", _TIMEOUT)
+    try:
+        yield snapshot
+    finally:
+        try:
+            wait_for_task(
+                snapshot.RemoveSnapshot_Task(removeChildren=False),
+                f"removing the export's snapshot of {vm_name}",
+                _TIMEOUT,
+            )
+        except (VSphereError, vmodl.MethodFault, OSError, http.client.HTTPException) as error:
+            reason = str(error) if isinstance(error, VSphereError) else sentence(error)
+            warn(f"The snapshot {OWN_NAME} of {vm_name} is still there: {reason}")
+
+
+def _walk(instance: Any, vm: Any) -> Iterator[Any]:
+    info = read(instance, vm, ["snapshot"]).get("snapshot")
+    waiting = list(info.rootSnapshotList) if info else []
+    while waiting:
+        tree = waiting.pop(0)
+        yield tree
+        waiting[:0] = tree.childSnapshotList or []
