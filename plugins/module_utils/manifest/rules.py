@@ -168,6 +168,18 @@ def _unheeded(path: str, when: str) -> Finding:
 def _run(document: dict[str, Any]) -> list[Finding]:
     """What hyper2kvm accepts and then doesn't do: no reason to stop, but to know."""
     findings = []
+    pipeline = document.get("pipeline")
+    convert = pipeline.get("convert") if isinstance(pipeline, dict) else None
+    if isinstance(convert, dict) and "compress_level" in convert:
+        findings.append(
+            Finding(
+                WARNING,
+                "pipeline.convert.compress_level",
+                "pipeline.convert.compress_level doesn't count: hyper2kvm 0.2.1 hands it to qemu-img, which refuses it, "
+                "and compresses without a level after three failed tries.",
+                "Remove it.",
+            )
+        )
     output = document.get("output")
     if isinstance(output, dict) and "filename" in output:
         findings.append(

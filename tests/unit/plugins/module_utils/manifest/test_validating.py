@@ -197,9 +197,17 @@ def test_all_findings_are_listed(document):
     ]
 
 
-@pytest.mark.parametrize("place", ["output.filename", "libvirt_integration.enabled"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "output.filename",
+        "libvirt_integration.enabled",
+        "pipeline.convert.compress_level",
+    ],
+)
 def test_what_hyper2kvm_ignores_is_a_warning(document, place):
-    changed(document, place, True if "enabled" in place else "web01.qcow2")
+    values = {"enabled": True, "compress_level": 5, "filename": "web01.qcow2"}
+    changed(document, place, values[place.rsplit(".", 1)[1]])
     (finding,) = validate(document)
     assert (finding.severity, finding.path) == ("warning", place)
 
