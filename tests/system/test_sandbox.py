@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,15 +21,15 @@ from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import COLLECT
 from ansible_collections.hypersdk.hyper2kvm.tests.support.processes import is_gone, with_argument
 
 
-def shell(script: str, *, timeout: float = 30, **options: object) -> Completed:
-    return run(["sh", "-c", script], timeout=timeout, **options)  # type: ignore[arg-type]
+def shell(script: str, *, timeout: float = 30, **options: Any) -> Completed:
+    return run(["sh", "-c", script], timeout=timeout, **options)
 
 
 def inside_python(script: str) -> Completed:
     return run([sys.executable, "-c", script], readonly=[Path(sys.prefix)], timeout=30)
 
 
-def refused(script: str, **options: object) -> bool:
+def refused(script: str, **options: Any) -> bool:
     return not shell(script, **options).ok
 
 
@@ -51,7 +52,7 @@ def test_a_file_of_the_host_can_be_read_and_not_written(tmp_path: Path) -> None:
 def test_evidence_inside_a_writable_directory_stays(tmp_path: Path) -> None:
     evidence = tmp_path / "web01-disk1.vmdk"
     evidence.write_text("exported")
-    options = {"writable": [tmp_path], "readonly": [evidence]}
+    options: dict[str, Any] = {"writable": [tmp_path], "readonly": [evidence]}
     assert shell(f"echo new > {tmp_path}/disk-0.qcow2", **options).ok
     assert (tmp_path / "disk-0.qcow2").read_text() == "new\n"
     for attempt in ("echo x >", "rm -f", "truncate -s 0", "mv -f /etc/hostname", "chmod 777"):

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,12 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.sandbox.run imp
 from ansible_collections.hypersdk.hyper2kvm.tests.support.processes import is_gone
 
 
-def python(script: str, *, timeout: float = 30, **options: object) -> Completed:
+def python(script: str, *, timeout: float = 30, **options: Any) -> Completed:
     return run(
         [sys.executable, "-c", script],
         timeout=timeout,
         isolation="none",
-        **options,  # type: ignore[arg-type]
+        **options,
     )
 
 
