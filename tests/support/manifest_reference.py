@@ -104,7 +104,7 @@ _FILES = """
 | That `.ovf` has a disk's capacity where its file's size belongs, as some exporters write it | warning |
 | That `.ovf` has a disk that `disks` has not | warning |
 | The file of `profile` and the programs of `hooks` exist | error |
-| `output.filename`, `pipeline.convert.compress_level` and `libvirt_integration.enabled`, which hyper2kvm 0.2.1 doesn't heed | warning |
+| `output.filename`, `compress_level` and `libvirt_integration.enabled`, which hyper2kvm 0.2.1 doesn't heed | warning |
 | Two NICs with one MAC address | warning |
 """
 

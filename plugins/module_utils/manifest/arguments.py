@@ -29,6 +29,9 @@ _NO_LOG = {"password_hash": True, "ssh_keys": False}
 #: Objects whose members are the user's own, and are all strings.
 _STRING_VALUES = ("tags", "hosts", "env", "headers")
 
+#: ansible-core keeps an option's name "message" for itself, so these are checked by the schema alone.
+_WHOLE = ("warnings",)
+
 DISK_OPTIONS: dict[str, dict[str, Any]] = {
     "path": {"type": "path", "required": True, "aliases": ["local_path"]},
     "id": {"type": "str"},
@@ -80,6 +83,9 @@ def documented(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
         words.append(
             "Keys of its own are " + ", ".join(f"C({key})" for key in PROVIDER_FACTS[name]) + "."
         )
+    if name in _WHOLE:
+        keys = schema["items"]["properties"]
+        words.append("Keys of each are " + ", ".join(f"C({key})" for key in keys) + ".")
     document: dict[str, Any] = {"description": words or ["One of them."], **_shape(name, schema)}
     members = _members(name, schema)
     if members is not None:
@@ -117,7 +123,7 @@ def _shape(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 def _members(name: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the fields of an object, or of a list's objects, that is not the user's own to fill."""
     holder = schema.get("items", {}) if schema.get("type") == "array" else schema
-    if name in PROVIDER_FACTS or "properties" not in holder:
+    if name in (*PROVIDER_FACTS, *_WHOLE) or "properties" not in holder:
         return None
     members: Mapping[str, Any] = holder["properties"]
     return members

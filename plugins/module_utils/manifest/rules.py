@@ -175,8 +175,8 @@ def _run(document: dict[str, Any]) -> list[Finding]:
             Finding(
                 WARNING,
                 "pipeline.convert.compress_level",
-                "pipeline.convert.compress_level doesn't count: hyper2kvm 0.2.1 hands it to qemu-img, which refuses it, "
-                "and compresses without a level after three failed tries.",
+                "pipeline.convert.compress_level doesn't count: hyper2kvm 0.2.1 hands it to qemu-img, which "
+                "refuses it, and compresses without a level after three failed tries.",
                 "Remove it.",
             )
         )

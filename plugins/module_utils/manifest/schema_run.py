@@ -76,8 +76,8 @@ PIPELINE: dict[str, Any] = {
             {
                 "compress": _switch("Compress the image; qcow2 only."),
                 "compress_level": {
-                    "description": "1 is fast, 9 is small; qcow2 only. hyper2kvm 0.2.1 hands it to qemu-img, which knows no such "
-                    "option: after three failed tries it compresses with zlib, without a level.",
+                    "description": "1 is fast, 9 is small; qcow2 only. hyper2kvm 0.2.1 hands it to qemu-img, "
+                    "which knows no such option: after three failed tries it compresses with zlib, without a level.",
                     "type": "integer",
                     "minimum": 1,
                     "maximum": 9,

@@ -44,6 +44,7 @@ def test_types():
     hook = options["hooks"]["options"]["pre_fix"]["options"]
     assert hook["args"] == {"type": "raw"} and hook["type"]["required"] is True
     assert options["metadata"]["options"]["aws"] == {"type": "dict"}
+    assert options["warnings"] == {"type": "list", "elements": "dict"}
 
 
 def test_settings_are_what_is_set():
