@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import ansible_runner
+
 from ansible_collections.hypersdk.hyper2kvm.tests.support.vcsim import Vcsim
 
 

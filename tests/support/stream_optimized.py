@@ -163,8 +163,19 @@ def write(source_raw: Path, target_vmdk: Path, *, form: str = "esxi", threads: i
         if target_vmdk.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target_vmdk))
         subprocess.run(
-            ["qemu-img", "convert", "-f", "raw", "-O", "vmdk"]
-            + ["-o", "subformat=streamOptimized", "--", str(source_raw), str(target_vmdk)],
+            [
+                "qemu-img",
+                "convert",
+                "-f",
+                "raw",
+                "-O",
+                "vmdk",
+                "-o",
+                "subformat=streamOptimized",
+                "--",
+                str(source_raw),
+                str(target_vmdk),
+            ],
             check=True,
             stdin=subprocess.DEVNULL,
         )

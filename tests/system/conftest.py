@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.hypersdk.hyper2kvm.tests.support import small_vms
 from ansible_collections.hypersdk.hyper2kvm.tests.support.vcsim import Vcsim
 

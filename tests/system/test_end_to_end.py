@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.hypersdk.hyper2kvm.tests.guests import debian_bios
 from ansible_collections.hypersdk.hyper2kvm.tests.guests.guest import Guest
 from ansible_collections.hypersdk.hyper2kvm.tests.support.playbook import (

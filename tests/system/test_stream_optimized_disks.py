@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.hypersdk.hyper2kvm.tests.support import compressible, stream_optimized
 
 TABLE_SPAN = 512 * 65536

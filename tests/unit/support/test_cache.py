@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.hypersdk.hyper2kvm.tests.support.cache import built, cache_dir, keyed
 
 

@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.hypersdk.hyper2kvm.tests.support import compressible, stream_optimized
 from ansible_collections.hypersdk.hyper2kvm.tests.support.stream_optimized import GRAIN, SECTOR
 
