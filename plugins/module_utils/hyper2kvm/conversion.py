@@ -219,8 +219,10 @@ def _prepare(plan: Plan) -> None:
     """Make the directories, and take away what an earlier run left of its results."""
     plan.record_path.unlink(missing_ok=True)
     _remove_working_copies(plan)
-    for directory in (plan.work / "scratch", plan.output_directory):
+    for directory in (plan.work, plan.output_directory):
         directory.mkdir(parents=True, exist_ok=True)
+    # The derived manifest may hold password hashes, temporary files parts of the guest.
+    (plan.work / "scratch").mkdir(mode=0o700)
     for path in (plan.log_path, plan.report_path):
         path.unlink(missing_ok=True)
     for disk in plan.disks:

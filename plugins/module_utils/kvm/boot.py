@@ -236,7 +236,7 @@ class _Boot:
         """Make a directory for what the guest writes, and take it away again."""
         scratch = self._check.evidence / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir()
+        scratch.mkdir(mode=0o700)
         try:
             yield scratch
         finally:

@@ -50,6 +50,8 @@ class SandboxedProcess:
                 os.set_blocking(stream.fileno(), False)
                 self._selector.register(stream, selectors.EVENT_READ, name)
         self.first_pid = first_pid
+        # A descriptor still means this process when its number has been given away.
+        self._first = _pidfd(first_pid) if confined else None
 
     @property
     def returncode(self) -> int | None:
@@ -95,6 +97,9 @@ class SandboxedProcess:
     def close(self) -> None:
         """Leave nothing behind: kill what still runs, close the pipes."""
         self._kill()
+        if self._first is not None:
+            os.close(self._first)
+            self._first = None
         self._selector.close()
         for stream in (self._popen.stdout, self._popen.stderr):
             if stream is not None:
@@ -103,9 +108,8 @@ class SandboxedProcess:
     def _kill(self) -> None:
         if self._confined:
             # Killing the first process of a PID namespace makes the kernel kill the rest.
-            # While bwrap itself has not been reaped, that number can't be anybody else's.
-            if self._popen.poll() is None:
-                _send(self.first_pid, signal.SIGKILL)
+            if self._first is not None:
+                _send_to(self._first, signal.SIGKILL)
         else:
             _send_group(self._popen.pid, signal.SIGKILL)
         if self._popen.poll() is None:
@@ -246,6 +250,20 @@ def _pid_namespace(pid: int) -> str:
         return os.readlink(f"/proc/{pid}/ns/pid")
     except OSError:
         return ""
+
+
+def _pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _send_to(pidfd: int, number: signal.Signals) -> None:
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        pass
 
 
 def _send(pid: int, number: signal.Signals) -> None:
