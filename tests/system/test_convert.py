@@ -297,19 +297,32 @@ def test_refusals(
     assert not vm.out.exists()
 
 
-def test_fix_that_takes_too_long_leaves_nothing(convert: Convert, small: Exported) -> None:
-    result = convert(small, timeout=12)
+@pytest.fixture
+def endless(small: Exported) -> dict[str, str]:
+    """Variables with which FIX never ends: libguestfs starts a program that waits instead of QEMU."""
+    small.out.mkdir()
+    program = small.out / "qemu"
+    program.write_text("#!/bin/sh\nexec sleep 86403\n")
+    program.chmod(0o755)
+    return {"LIBGUESTFS_CACHEDIR": str(cache_dir("appliance")), "LIBGUESTFS_HV": str(program)}
+
+
+def test_fix_that_takes_too_long_leaves_nothing(
+    convert: Convert, small: Exported, endless: dict[str, str]
+) -> None:
+    result = convert(small, timeout=25, environment=endless)
     assert result["failed"] is True
     assert "time-out" in result["msg"]
     assert "in fix" in result["msg"]
     assert Path(result["log_path"]).exists()
     assert with_argument(str(small.directory / "work" / "scratch" / "fix-manifest.json")) == []
+    assert with_argument("86403") == []
     assert small.is_untouched()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_module_that_is_killed_in_fix_leaves_no_process(
-    convert: Convert, small: Exported, number: signal.Signals
+    convert: Convert, small: Exported, endless: dict[str, str], number: signal.Signals
 ) -> None:
     manifest = str(small.directory / "work" / "scratch" / "fix-manifest.json")
     module = subprocess.Popen(
@@ -321,18 +334,20 @@ def test_a_module_that_is_killed_in_fix_leaves_no_process(
     )
     try:
         assert module.stdin is not None
-        module.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": convert.options(small)}))
+        arguments = convert.options(small, environment=endless)
+        module.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
         module.stdin.close()
         deadline = time.monotonic() + 60
-        while len(with_argument(manifest)) < 3 and time.monotonic() < deadline:
+        while not with_argument("86403") and time.monotonic() < deadline:
             time.sleep(0.1)
-        time.sleep(5)  # Until libguestfs' appliance is being built or started.
-        running = with_argument(manifest)
-        assert len(running) >= 3
+        running = [*with_argument(manifest), *with_argument("86403")]
+        # hyper2kvm, what libguestfs started, and bubblewrap twice.
+        assert len(running) >= 4
         module.send_signal(number)
         module.wait(60)
         assert all(is_gone(pid) for pid in running)
         assert with_argument(manifest) == []
+        assert with_argument("86403") == []
     finally:
         module.kill()
         module.wait()
