@@ -21,7 +21,6 @@ from ansible_collections.hypersdk.hyper2kvm.tests.support.cache import built, ca
 RELEASE = "bookworm"
 
 PACKAGES = (
-    "busybox",
     "e2fsprogs",
     "ifupdown",
     "initramfs-tools",
