@@ -261,6 +261,13 @@ def test_vmware_ovf(tmp_path: Path) -> None:
     ]
 
 
+def test_a_directory_to_unpack_a_descriptor_into(tmp_path: Path) -> None:
+    descriptor = package(tmp_path, VMWARE, VMWARE_DISKS)
+    options = {"path": str(tmp_path / "m.json"), "ovf": str(descriptor), "ovf_directory": "/a"}
+    result = run_module("artifact_manifest", options)
+    assert result["failed"] and "is no OVA that could be unpacked" in result["msg"]
+
+
 def test_virtualbox_ova(tmp_path: Path) -> None:
     source = tmp_path / "source"
     names = ("web01-disk001.vmdk", "web01-disk002.vmdk")
@@ -559,6 +566,8 @@ def test_mode_of_the_file(exported: Path) -> None:
         ({"ovf": "/a", "disks": []}, "mutually exclusive"),
         ({"ovf": "/nowhere/a.ovf"}, "The OVF /nowhere/a.ovf does not exist."),
         ({"disks": []}, "disks is empty"),
+        ({"boot_disk": "disk-0"}, "boot_disk is given without export, ovf or disks"),
+        ({"ovf_directory": "/a"}, "missing parameter(s) required by 'ovf_directory': ovf"),
         ({}, "nothing is given to build it from"),
         (
             {"target_format": "raw", "output": {"format": "vdi"}},

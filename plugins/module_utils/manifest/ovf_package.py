@@ -46,6 +46,11 @@ def read_package(
         ManifestError: It can't be read, or its disks are missing or in a form that no manifest describes.
     """
     if _is_xml(path):
+        if unpack_to is not None:
+            raise ManifestError(
+                f"ovf_directory is given, and {path} is no OVA that could be unpacked.",
+                action="Leave ovf_directory out.",
+            )
         descriptor = parse_descriptor(_read(path), str(path))
         digests = _digests_beside(path)
         artifacts = _artifacts(

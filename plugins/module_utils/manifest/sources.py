@@ -61,6 +61,11 @@ def request_from(params: Mapping[str, Any], path: Path, *, check_mode: bool) -> 
         settings["output"] = {**settings.get("output", {}), "format": wanted}
     absent = params.get("state") == "absent"
     package = None if absent else package_from(params, path, check_mode=check_mode)
+    if params.get("boot_disk") and not absent and package is None:
+        raise ManifestError(
+            "boot_disk is given without export, ovf or disks, whose disk it would name.",
+            action="Give one of them, so that the disks are described anew.",
+        )
     return Request(
         path=path,
         artifacts=package.artifacts if package else None,
