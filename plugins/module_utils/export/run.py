@@ -120,6 +120,8 @@ def _under_lease(
             differing = _differing(lease.checksums(), items, files)
             if not differing:
                 break
+            for file in differing:
+                account.drop(file)
             names = ", ".join(file.name for file in differing)
             if tries == _TRIES:
                 raise ExportError(
@@ -127,8 +129,6 @@ def _under_lease(
                     action="Something on the way changes data; look at the network, then export again.",
                 )
             warn(f"{names} arrived with another digest than the host sent. Fetching anew.")
-            for file in differing:
-                account.drop(file)
             tries += 1
         files += write_package(source, request, items, files)
     if lease.completion_problem:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import VSphereError
+from .errors import VSphereError, sentence
 
 try:
     from pyVmomi import vim
@@ -54,10 +54,7 @@ def create_descriptor(
     )
     result = instance.content.ovfManager.CreateDescriptor(obj=vm, cdp=parameters)
     if result.error:
-        problems = "; ".join(_text(problem) for problem in result.error)
+        problems = "; ".join(sentence(fault) for fault in result.error)
         raise VSphereError(f"vCenter can't describe {name} as an OVF: {problems}.")
     return str(result.ovfDescriptor)
 
-
-def _text(problem: Any) -> str:
-    return str(problem.localizedMessage or type(problem.fault).__name__)

@@ -177,9 +177,7 @@ class ExportLease:
             self.on_lost()
 
     def _abort(self, reason: str) -> None:
-        fault = vmodl.LocalizedMethodFault(
-            localizedMessage=reason, fault=vmodl.fault.RequestCanceled()
-        )
+        fault = vmodl.fault.RequestCanceled(msg=reason)
         # After expiry Abort raises too; it must not hide what went wrong first.
         with suppress(vmodl.MethodFault, OSError, http.client.HTTPException, Hyper2KvmError):
             self._lease.HttpNfcLeaseAbort(fault)

@@ -1,0 +1,310 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every way in which an export is known to break: its outcome, its lease's end, what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.hypersdk.hyper2kvm.tests.support.exporting import (
+    export,
+    lease_ends,
+    names_in,
+    options,
+    sha256,
+    source_digests,
+    warnings_of,
+)
+from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import COLLECTIONS_ROOT
+from ansible_collections.hypersdk.hyper2kvm.tests.support.vcsim import Vcsim
+
+COMPLETE = ["export.json", "small01-disk1.vmdk", "small01-disk2.vmdk", "small01.mf", "small01.ovf"]
+SLOW = {"kind": "throttle", "file": 0, "bytes_per_second": 400_000}
+
+
+def digests_in(dest: Path) -> list[str]:
+    return [sha256(dest / "small01-disk1.vmdk"), sha256(dest / "small01-disk2.vmdk")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"kind": "drop", "file": 0, "after_percent": 1, "how": "reset"}, "broke after"),
+        ({"kind": "drop", "file": 0, "after_percent": 50, "how": "reset"}, "broke after"),
+        ({"kind": "drop", "file": 0, "after_percent": 99, "how": "close"}, "broke after"),
+        ({"kind": "truncate", "file": 0, "after_percent": 50}, "ends early"),
+        ({"kind": "truncate", "file": 1, "after_percent": 50}, "ends early"),
+        ({"kind": "truncate", "file": 0, "after_percent": 99, "manifest": "sent"}, "ends early"),
+        ({"kind": "flip", "file": 0, "offset": 3_000_000, "manifest": "original"}, "digest"),
+        ({"kind": "status", "file": 0, "code": 503, "retry_after": 2}, "answered 503"),
+    ],
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, Mapping) else "",
+)
+def test_what_passes_is_survived(
+    small_vcenter: Vcsim,
+    small_inventory: dict[str, Any],
+    tmp_path: Path,
+    fault: dict[str, Any],
+    said: str,
+) -> None:
+    """Once broken, fetched anew: the same bytes, one lease, nothing left over."""
+    small_vcenter.set_faults([{**fault, "count": 1}])
+    result = export(small_vcenter, tmp_path)
+    assert result.get("changed") is True, result
+    assert any(said in warning for warning in warnings_of(result)), warnings_of(result)
+    assert digests_in(tmp_path) == source_digests(small_inventory)
+    assert names_in(tmp_path) == COMPLETE
+    assert lease_ends(small_vcenter) == ["completed"]
+
+
+def test_503_twice_then_fine(small_vcenter: Vcsim, tmp_path: Path) -> None:
+    small_vcenter.set_faults([{"kind": "status", "file": 1, "code": 503, "count": 2}])
+    result = export(small_vcenter, tmp_path)
+    assert result.get("changed") is True, result
+    assert len(warnings_of(result)) == 2
+
+
+def test_flipped_byte_is_found_by_the_decoder(
+    small_vcenter: Vcsim, small_inventory: dict[str, Any], tmp_path: Path
+) -> None:
+    """Where the host offers no digest, the grain's own checksum tells."""
+    small_vcenter.set_faults(
+        [
+            {"kind": "flip", "file": 0, "offset": 3_000_000, "count": 1},
+            {"kind": "manifest_unsupported"},
+        ]
+    )
+    result = export(small_vcenter, tmp_path, working_copies=True)
+    assert result.get("changed") is True, result
+    assert any("damaged at byte" in warning for warning in warnings_of(result))
+    assert digests_in(tmp_path) == source_digests(small_inventory)
+
+
+def test_what_stays_broken_fails_with_the_reason(small_vcenter: Vcsim, tmp_path: Path) -> None:
+    small_vcenter.set_faults(
+        [{"kind": "flip", "file": 1, "offset": 100_000, "manifest": "original"}]
+    )
+    result = export(small_vcenter, tmp_path / "small01")
+    assert result["failed"]
+    assert "small01-disk2.vmdk arrived 3 times with another digest" in result["msg"]
+    assert lease_ends(small_vcenter) == ["aborted"]
+    # The sound disk is kept for the next run.
+    assert names_in(tmp_path / "small01") == ["export.json", "small01-disk1.vmdk"]
+    small_vcenter.set_faults([])
+    again = export(small_vcenter, tmp_path / "small01")
+    assert again["bytes_transferred"] == again["disks"][1]["size"]
+
+
+@pytest.mark.parametrize("how", ["expire", "session"])
+def test_a_lost_lease_is_replaced(
+    small_vcenter: Vcsim, small_inventory: dict[str, Any], tmp_path: Path, how: str
+) -> None:
+    lost: dict[str, Any] = (
+        {"kind": "lease_expire", "file": 0, "after_percent": 40, "count": 1}
+        if how == "expire"
+        else {
+            "kind": "session_lost",
+            "file": 0,
+            "after_percent": 40,
+            "leases": "lost",
+            "count": 1,
+        }
+    )
+    small_vcenter.set_faults([lost, {**SLOW, "count": 1}])
+    result = export(small_vcenter, tmp_path)
+    assert result.get("changed") is True, result
+    assert any("Asking for a new" in warning for warning in warnings_of(result))
+    assert digests_in(tmp_path) == source_digests(small_inventory)
+    ends = lease_ends(small_vcenter)
+    assert len(ends) == 2 and ends[-1] == "completed", ends
+
+
+def test_a_short_lease_is_kept_alive(small_inventory: dict[str, Any], tmp_path: Path) -> None:
+    with Vcsim(small_inventory, [SLOW], lease_timeout=3) as vcenter:
+        result = export(vcenter, tmp_path)
+        assert result.get("changed") is True, result
+        assert result["duration"] > 6
+        assert lease_ends(vcenter) == ["completed"]
+        (lease,) = vcenter.status()["leases"]
+        percents = [report["percent"] for report in lease["progress"]]
+        assert percents == sorted(percents) and percents[-1] == 100
+        assert len(percents) > 5
+
+
+def test_wrong_certificate_of_a_host_is_refused(small_vcenter: Vcsim, tmp_path: Path) -> None:
+    small_vcenter.set_faults([{"kind": "wrong_certificate", "file": 1}])
+    result = export(small_vcenter, tmp_path / "small01")
+    assert result["failed"] and "showed a certificate with the thumbprint" in result["msg"]
+    assert lease_ends(small_vcenter) == ["aborted"]
+    assert not (tmp_path / "small01" / "small01-disk2.vmdk").exists()
+    unchecked = export(small_vcenter, tmp_path / "small01", validate_certs=False)
+    assert unchecked.get("changed") is True, unchecked
+
+
+EVIL = ["../../../etc/passwd", "/etc/passwd", "a\nb\x07.vmdk"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *(("target_id", name) for name in EVIL),
+        *(("url_name", name) for name in EVIL),
+        ("target_id", "disk-1.vmdk"),  # the other disk's
+    ],
+)
+def test_evil_names_touch_nothing(
+    small_vcenter: Vcsim, small_inventory: dict[str, Any], tmp_path: Path, kind: str, name: str
+) -> None:
+    dest = tmp_path / "a" / "b" / "small01"
+    small_vcenter.set_faults([{"kind": kind, "file": 0, "value": name}])
+    result = export(small_vcenter, dest)
+    assert result.get("changed") is True or result.get("failed"), result
+    if result.get("changed"):
+        assert digests_in(dest) == source_digests(small_inventory)
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.parent != dest] == []
+
+
+def test_star_and_unresolvable_hosts(small_vcenter: Vcsim, tmp_path: Path) -> None:
+    small_vcenter.set_faults([{"kind": "star_host"}])
+    assert export(small_vcenter, tmp_path / "star").get("changed") is True
+    small_vcenter.set_faults([{"kind": "host_name", "value": "esxi-01.example.invalid"}])
+    mapped = export(
+        small_vcenter, tmp_path / "mapped", host_map={"esxi-01.example.invalid": "127.0.0.1"}
+    )
+    assert mapped.get("changed") is True, mapped
+
+
+def test_disk_full_in_the_middle(small_vcenter: Vcsim, tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(full)], check=True)
+    try:
+        result = export(small_vcenter, full / "small01", check_space=False, parallel=1)
+        assert result["failed"]
+        assert "has no room for small01-disk1.vmdk" in result["msg"]
+        assert lease_ends(small_vcenter) == ["aborted"]
+        assert names_in(full / "small01") == []
+    finally:
+        subprocess.run(["umount", str(full)], check=True)
+
+
+def start(vcenter: Vcsim, dest: Path) -> subprocess.Popen[str]:
+    """Start the module and return when its first disk is under way."""
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "ansible_collections.hypersdk.hyper2kvm.plugins.modules.vsphere_ovf_export",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(COLLECTIONS_ROOT)},
+    )
+    assert process.stdin
+    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": options(vcenter, dest)}))
+    process.stdin.close()
+    process.stdin = None
+    wait_for(lambda: (dest / "small01-disk1.vmdk.part").exists())
+    wait_for(lambda: (dest / "small01-disk1.vmdk.part").stat().st_size > 0)
+    return process
+
+
+def wait_for(condition: Any, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_abort_the_lease(small_vcenter: Vcsim, tmp_path: Path, number: int) -> None:
+    small_vcenter.set_faults([SLOW])
+    process = start(small_vcenter, tmp_path)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=30)
+    result = json.loads(stdout)
+    assert result["failed"] and f"Stopped by {signal.Signals(number).name}" in result["msg"]
+    assert "Traceback" not in stderr
+    assert lease_ends(small_vcenter) == ["aborted"]
+    assert [name for name in names_in(tmp_path) if name.endswith(".part")] == []
+
+
+def test_after_kill_9_the_next_run_goes_on(
+    small_vcenter: Vcsim, small_inventory: dict[str, Any], tmp_path: Path
+) -> None:
+    small_vcenter.set_faults([SLOW])
+    process = start(small_vcenter, tmp_path)
+    wait_for(lambda: recorded(tmp_path) == ["small01-disk2.vmdk"])
+    process.kill()
+    process.communicate(timeout=30)
+    assert "small01-disk1.vmdk.part" in names_in(tmp_path)
+    small_vcenter.set_faults([])
+    result = export(small_vcenter, tmp_path)
+    assert result.get("changed") is True, result
+    assert result["bytes_transferred"] == result["disks"][0]["size"]
+    assert digests_in(tmp_path) == source_digests(small_inventory)
+    assert names_in(tmp_path) == COMPLETE
+
+
+def test_after_kill_9_a_changed_vm_is_fetched_whole(small_vcenter: Vcsim, tmp_path: Path) -> None:
+    small_vcenter.set_faults([SLOW])
+    process = start(small_vcenter, tmp_path)
+    wait_for(lambda: recorded(tmp_path) == ["small01-disk2.vmdk"])
+    process.kill()
+    process.communicate(timeout=30)
+    small_vcenter.set_faults([])
+    small_vcenter.touch("small01")
+    result = export(small_vcenter, tmp_path)
+    assert result["bytes_transferred"] == sum(disk["size"] for disk in result["disks"])
+
+
+def recorded(dest: Path) -> Sequence[str]:
+    try:
+        record = json.loads((dest / "export.json").read_text())
+    except OSError:
+        return []
+    return [file["name"] for file in record["files"]]
+
+
+def test_two_at_once_into_one_directory(small_vcenter: Vcsim, tmp_path: Path) -> None:
+    small_vcenter.set_faults([SLOW])
+    process = start(small_vcenter, tmp_path)
+    try:
+        started = time.monotonic()
+        second = export(small_vcenter, tmp_path)
+        assert second["failed"] and "Another export into" in second["msg"]
+        assert time.monotonic() - started < 20
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def test_descriptor_that_fails_aborts(small_vcenter: Vcsim, tmp_path: Path) -> None:
+    small_vcenter.set_faults(
+        [{"kind": "create_descriptor", "message": "no OVF today", "how": "errors"}]
+    )
+    result = export(small_vcenter, tmp_path)
+    assert result["failed"] and "no OVF today" in result["msg"]
+    assert lease_ends(small_vcenter) == ["aborted"]
+    assert not (tmp_path / "small01.ovf").exists()
+
+
+def test_a_failed_export_starts_the_vm_again(small_vcenter: Vcsim, tmp_path: Path) -> None:
+    small_vcenter.set_faults([{"kind": "create_descriptor", "message": "no OVF today"}])
+    result = export(small_vcenter, tmp_path, name="live01", power_off=True, restart_on_failure=True)
+    assert result["failed"]
+    (vm,) = (vm for vm in small_vcenter.status()["vms"] if vm["name"] == "live01")
+    assert vm["power_state"] == "poweredOn"
