@@ -9,7 +9,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build=$root/.build
 mkdir -p "$build/environment.d" "$build/tmp"
 # The tree that dev/install made last, by its real name: ansible-test wants that.
-collections=$(readlink -f "$build/collections")
+collections=$(readlink -m "$build/collections")
 # shellcheck disable=SC2034 # read by the scripts that source this
 installed=$collections/ansible_collections/hypersdk/hyper2kvm
 export HYPER2KVM_TEST_CACHE=${HYPER2KVM_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hypersdk-hyper2kvm}
