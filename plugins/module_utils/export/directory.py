@@ -14,6 +14,8 @@ from pathlib import Path
 from .errors import ExportError
 
 _LOCK = ".export.lock"
+# How far an export is; hidden, since it is nothing that belongs to the export.
+PROGRESS_FILE = ".export-progress.json"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from ..progress_file import State, progress_written
 from ..transfer.cancel import Cancellation
 from ..transfer.errors import Cancelled
 from ..transfer.progress import Progress
@@ -17,6 +18,7 @@ from ..vsphere.errors import LeaseLost, VSphereError, sentence
 from ..vsphere.lease import ExportLease
 from .account import Account
 from .devices import ExportItem, match_urls
+from .directory import PROGRESS_FILE
 from .errors import ExportError
 from .fetching import fetch_items
 from .package import write_package
@@ -71,11 +73,26 @@ def export(
     started = time.monotonic()
     account = Account(source, request, damaged)
     progress = Progress(sum(disk.capacity for disk in source.vm.disks))
+
+    def look() -> State:
+        return State("exporting", progress.percent(), progress.received)
+
+    with progress_written(request.directory / PROGRESS_FILE, look):
+        files = _under_leases(source, request, account, progress, warn)
+    return account.close(files, time.monotonic() - started, progress.received)
+
+
+def _under_leases(
+    source: Source,
+    request: ExportRequest,
+    account: Account,
+    progress: Progress,
+    warn: Callable[[str], None],
+) -> list[ExportedFile]:
     leases = 1
     while True:
         try:
-            files = _under_lease(source, request, account, progress, warn)
-            break
+            return _under_lease(source, request, account, progress, warn)
         except (LeaseLost, vim.fault.NotAuthenticated) as error:
             lost = error if isinstance(error, LeaseLost) else LeaseLost("The session has ended.")
             if leases == _LEASES:
@@ -83,7 +100,6 @@ def export(
             warn(f"{lost.message} Asking for a new lease; what is finished is kept.")
             renew(source.instance, source.vcenter)
             leases += 1
-    return account.close(files, time.monotonic() - started, progress.received)
 
 
 def _under_lease(
