@@ -45,6 +45,19 @@ options:
       - The directory of this VM, on the machine where the module runs. It is made when it is missing.
     type: path
     required: true
+  format:
+    description:
+      - V(ovf) makes a directory with the descriptor, the disks and the C(.mf) file.
+      - V(ova) packs these into one file.
+    type: str
+    choices: [ovf, ova]
+    default: ovf
+  compress:
+    description:
+      - Whether the OVA is compressed with gzip, as C(.ova.gz). The disks in it are compressed already, so little is won.
+      - Only with O(format=ova).
+    type: bool
+    default: false
   checksum_algorithm:
     description:
       - The digest of each file, in the C(.mf) file and in the result.
@@ -118,6 +131,28 @@ options:
           - Whether VMware Tools bring the guest's filesystems to rest for a snapshot that is made.
         type: bool
         default: true
+  manifest:
+    description:
+      - Whether the Artifact Manifest of the export, C(artifact-manifest.json), is written too.
+      - M(hypersdk.hyper2kvm.artifact_manifest) has options for all that it may hold.
+    type: bool
+    default: false
+  verify_manifest:
+    description:
+      - Whether the manifest is held against the files once it is written, in schema, sizes, digests and disk structure.
+    type: bool
+    default: false
+  manifest_checksum:
+    description:
+      - Whether the manifest holds each disk's SHA-256.
+    type: bool
+    default: true
+  manifest_target:
+    description:
+      - What the manifest asks the disks to be converted to.
+    type: str
+    choices: [qcow2, raw, vdi]
+    default: qcow2
   power_off:
     description:
       - Whether a VM that runs is shut down through VMware Tools. It stays off afterwards.
@@ -180,6 +215,26 @@ EXAMPLES = r"""
     working_copies: true
     bandwidth_limit: 100
 
+- name: Export to one file
+  hypersdk.hyper2kvm.vsphere_ovf_export:
+    hostname: vcenter.example.com
+    username: migration@vsphere.local
+    password: "{{ vcenter_password }}"
+    name: appliance01
+    dest: /srv/archive/appliance01
+    format: ova
+
+- name: Export, and write and verify the manifest that hyper2kvm converts by
+  hypersdk.hyper2kvm.vsphere_ovf_export:
+    hostname: vcenter.example.com
+    username: migration@vsphere.local
+    password: "{{ vcenter_password }}"
+    name: web01
+    dest: /srv/migration/web01
+    manifest: true
+    verify_manifest: true
+    manifest_target: raw
+
 - name: Read an export again and fetch anew what has changed on disk
   hypersdk.hyper2kvm.vsphere_ovf_export:
     hostname: vcenter.example.com
@@ -207,14 +262,24 @@ dest:
   returned: success
   type: str
   sample: /srv/migration/web01
+ova_path:
+  description: The package in one file.
+  returned: O(format=ova)
+  type: str
+  sample: /srv/archive/appliance01/appliance01.ova
+manifest_path:
+  description: The Artifact Manifest.
+  returned: O(manifest=true)
+  type: str
+  sample: /srv/migration/web01/artifact-manifest.json
 ovf_path:
   description: The OVF descriptor.
-  returned: success
+  returned: O(format=ovf)
   type: str
   sample: /srv/migration/web01/web01.ovf
 mf_path:
   description: The file with the digests of the descriptor and of each file.
-  returned: success
+  returned: O(format=ovf)
   type: str
   sample: /srv/migration/web01/web01.mf
 files:
@@ -233,7 +298,7 @@ files:
       description: Its digest, as algorithm, colon and hexadecimal digits.
       type: str
     kind:
-      description: What it is, one of V(disk), V(nvram), V(descriptor), V(manifest).
+      description: What it is, one of V(disk), V(nvram), V(descriptor), V(manifest), V(ova).
       type: str
 disks:
   description: The disks, in the order in which the firmware tries to boot them.
@@ -246,7 +311,7 @@ disks:
       type: str
       sample: disk-0
     path:
-      description: Its VMDK.
+      description: Its VMDK. Empty with O(format=ova).
       type: str
     size:
       description: The size of the VMDK in bytes. Not in check mode for an export that is to be made.
@@ -384,9 +449,14 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.errors import H
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.export.module import run_export
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.export.request import (
     ExportRequest,
+    ManifestRequest,
     SnapshotRequest,
 )
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.interrupt import signals_raise
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.validating import (
+    JSONSCHEMA_IMPORT_ERROR,
+    JSONSCHEMA_REQUIREMENT,
+)
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere import connection
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere.lookup import Selection
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere.options import (
@@ -401,6 +471,8 @@ def argument_spec() -> dict[str, Any]:
         **connection_argument_spec(),
         **vm_argument_spec(),
         "dest": {"type": "path", "required": True},
+        "format": {"type": "str", "choices": ["ovf", "ova"], "default": "ovf"},
+        "compress": {"type": "bool", "default": False},
         "checksum_algorithm": {
             "type": "str",
             "choices": ["sha256", "sha1", "sha512"],
@@ -422,6 +494,14 @@ def argument_spec() -> dict[str, Any]:
                 "quiesce": {"type": "bool", "default": True},
             },
         },
+        "manifest": {"type": "bool", "default": False},
+        "verify_manifest": {"type": "bool", "default": False},
+        "manifest_checksum": {"type": "bool", "default": True},
+        "manifest_target": {
+            "type": "str",
+            "choices": ["qcow2", "raw", "vdi"],
+            "default": "qcow2",
+        },
         "power_off": {"type": "bool", "default": False},
         "shutdown_timeout": {"type": "int", "default": 300},
         "force_power_off": {"type": "bool", "default": False},
@@ -433,9 +513,17 @@ def export_request(options: dict[str, Any]) -> ExportRequest:
     """Return what the options ask for."""
     snapshot = options["snapshot"]
     wanted = snapshot and (snapshot["create"] or snapshot["name"])
+    manifest = ManifestRequest(
+        target_format=options["manifest_target"],
+        checksum=options["manifest_checksum"],
+        verify=options["verify_manifest"],
+    )
     return ExportRequest(
         directory=Path(options["dest"]),
         checksum_algorithm=options["checksum_algorithm"],
+        ova=options["format"] == "ova",
+        compress=options["compress"],
+        manifest=manifest if options["manifest"] else None,
         parallel=options["parallel"],
         host_map=options["host_map"],
         bandwidth_limit=options["bandwidth_limit"] * (1 << 20),
@@ -460,6 +548,10 @@ def main() -> None:
         required_one_of=[("name", "uuid", "moid")],
         supports_check_mode=True,
     )
+    if module.params["manifest"] and JSONSCHEMA_IMPORT_ERROR:
+        module.fail_json(
+            msg=missing_required_lib(JSONSCHEMA_REQUIREMENT), exception=JSONSCHEMA_IMPORT_ERROR
+        )
     if connection.PYVMOMI_ERROR:
         module.fail_json(msg=missing_required_lib("pyvmomi"), exception=connection.PYVMOMI_ERROR)
     options = module.params

@@ -60,21 +60,33 @@ class Account:
         (self._request.directory / file.name).unlink(missing_ok=True)
         self._write(self._files.values(), complete=False)
 
-    def close(self, files: Iterable[ExportedFile], duration: float, transferred: int) -> Record:
+    def close(
+        self,
+        files: Iterable[ExportedFile],
+        members: Iterable[ExportedFile],
+        duration: float,
+        transferred: int,
+    ) -> Record:
         """Note that the export is complete, and return its record.
 
         Args:
             files: All its files.
+            members: What is inside an OVA among them.
             duration: Seconds it took.
             transferred: Bytes that were received.
         """
         return self._write(
-            files, complete=True, duration=round(duration, 3), transferred=transferred
+            files,
+            members,
+            complete=True,
+            duration=round(duration, 3),
+            transferred=transferred,
         )
 
     def _write(
         self,
         files: Iterable[ExportedFile],
+        members: Iterable[ExportedFile] = (),
         *,
         complete: bool,
         duration: float = 0.0,
@@ -87,6 +99,7 @@ class Account:
             duration=duration,
             bytes_transferred=transferred,
             files=tuple(files),
+            members=tuple(members),
         )
         write_record(self._request.directory, record)
         return record

@@ -19,9 +19,10 @@ from ..vsphere.power import power_on, shut_down
 from ..vsphere.snapshot import OWN_NAME, find_snapshot, leftovers, own_snapshot
 from .directory import held
 from .errors import ExportError
+from .manifest import manifest_of
 from .record import Record, read_record
 from .request import ExportRequest
-from .result import planned_result, result_of
+from .result import planned_paths, planned_result, result_of
 from .run import complete_export, export
 from .source import Source
 from .space import check_space
@@ -66,23 +67,28 @@ def run_export(
         if record is not None:
             damaged = _damaged(directory, record, request, warn)
             if not damaged:
-                return {"changed": False, **result_of(record, vm, vcenter, request)}
+                result = result_of(record, vm, vcenter, request)
+                return _with_manifest({"changed": False, **result}, request, check)
         _check_exportable(vm, request)
         if request.check_space:
             check_space(vm, request)
         if check:
-            result = planned_result(vm, vcenter, directory)
-            paths = [result["ovf_path"], result["mf_path"], *(d["path"] for d in result["disks"])]
-            return {"changed": True, **result, "diff": _diff(before, paths)}
+            result = planned_result(vm, vcenter, request)
+            result["diff"] = _diff(before, planned_paths(result))
+            return _with_manifest({"changed": True, **result}, request, check)
         record, exported = _export(source, request, damaged, warn)
         result = result_of(record, exported, vcenter, request)
         # How the module found it: what follows may start it again, or leave it off.
         result["vm"]["power_state"] = vm.power_state
-        return {
-            "changed": True,
-            **result,
-            "diff": _diff(before, [file["path"] for file in result["files"]]),
-        }
+        result["diff"] = _diff(before, [file["path"] for file in result["files"]])
+        return _with_manifest({"changed": True, **result}, request, check)
+
+
+def _with_manifest(result: dict[str, Any], request: ExportRequest, check: bool) -> dict[str, Any]:
+    if request.manifest is None:
+        return result
+    path, changed = manifest_of(result, request, request.manifest, check=check)
+    return {**result, "manifest_path": path, "changed": result["changed"] or changed}
 
 
 def _source(
@@ -177,6 +183,24 @@ def _check_request(request: ExportRequest) -> None:
         raise ExportError(f"parallel must be at least 1, and is {request.parallel}.")
     if request.bandwidth_limit < 0:
         raise ExportError("bandwidth_limit must not be negative.")
+    if request.compress and not request.ova:
+        raise ExportError(
+            "compress goes with format: ova.",
+            action="The disks of an OVF package are compressed as they are.",
+        )
+    if request.manifest is None:
+        return
+    if request.ova:
+        raise ExportError(
+            "manifest goes with format: ovf, because a manifest names each disk's own file.",
+            action="For an OVA, give its path to the option ovf of artifact_manifest.",
+        )
+    if request.manifest.checksum and request.checksum_algorithm != "sha256":
+        raise ExportError(
+            "A manifest holds SHA-256 only, and checksum_algorithm is "
+            f"{request.checksum_algorithm}.",
+            action="Leave checksum_algorithm out, or set manifest_checksum: false.",
+        )
 
 
 def _check_exportable(vm: Vm, request: ExportRequest) -> None:

@@ -31,3 +31,8 @@ def disk_name(vm: Vm, index: int) -> str:
 def nvram_name(vm: Vm) -> str:
     """Return the file name of the firmware's variables."""
     return f"{base_name(vm)}.nvram"
+
+
+def ova_name(vm: Vm, *, compress: bool) -> str:
+    """Return the file name of the package in one file."""
+    return f"{base_name(vm)}.ova{'.gz' if compress else ''}"

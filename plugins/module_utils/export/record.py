@@ -25,7 +25,7 @@ class ExportedFile:
 
     name: str
     kind: str
-    """descriptor, manifest, disk or nvram."""
+    """descriptor, manifest, disk, nvram, or ova."""
     size: int
     checksum: str
     device_key: int | None = None
@@ -43,6 +43,7 @@ class Record:
         duration: Seconds it took.
         bytes_transferred: What was received.
         files: The files that are in place.
+        members: What is inside an OVA among them, in its order.
     """
 
     identity: dict[str, Any]
@@ -51,6 +52,7 @@ class Record:
     duration: float
     bytes_transferred: int
     files: tuple[ExportedFile, ...]
+    members: tuple[ExportedFile, ...] = ()
 
     def is_of(self, identity: Mapping[str, Any], checksum_algorithm: str) -> bool:
         """Tell whether its files are those of this VM in this state, with these digests."""
@@ -78,7 +80,8 @@ def read_record(directory: Path) -> Record | None:
         data = json.loads((directory / FILE_NAME).read_text(encoding="utf-8"))
         if data.pop("form") != _FORM:
             return None
-        data["files"] = tuple(ExportedFile(**entry) for entry in data["files"])
+        for group in ("files", "members"):
+            data[group] = tuple(ExportedFile(**entry) for entry in data[group])
         return Record(**data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # A record that is missing or unreadable only costs a new export.

@@ -21,12 +21,30 @@ class SnapshotRequest:
 
 
 @dataclass(frozen=True)
+class ManifestRequest:
+    """The Artifact Manifest of an export."""
+
+    target_format: str = "qcow2"
+    """What its disks are to become: qcow2, raw or vdi."""
+    checksum: bool = True
+    """Whether it holds each disk's SHA-256."""
+    verify: bool = False
+    """Whether it is held against the files once it is written."""
+
+
+@dataclass(frozen=True)
 class ExportRequest:
     """The options of one export."""
 
     directory: Path
     """The directory of this VM."""
     checksum_algorithm: str = "sha256"
+    ova: bool = False
+    """Whether all is packed into one file."""
+    compress: bool = False
+    """Whether that file is compressed with gzip."""
+    manifest: ManifestRequest | None = None
+    """The Artifact Manifest to write; None writes none."""
     parallel: int = 4
     """Disks fetched at the same time."""
     host_map: Mapping[str, str] = field(default_factory=dict)

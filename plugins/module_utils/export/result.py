@@ -21,12 +21,11 @@ from .request import ExportRequest
 def result_of(record: Record, vm: Vm, vcenter: VCenter, request: ExportRequest) -> dict[str, Any]:
     """Return the result of an export, new or unchanged."""
     directory = request.directory
-    by_kind = {file.kind: file for file in record.files}
-    by_key = {file.device_key: file for file in record.files if file.kind == "disk"}
-    return {
+    parts = record.members or record.files
+    by_kind = {file.kind: file for file in (*parts, *record.files)}
+    by_key = {file.device_key: file for file in parts if file.kind == "disk"}
+    result = {
         "dest": str(directory),
-        "ovf_path": str(directory / by_kind["descriptor"].name),
-        "mf_path": str(directory / by_kind["manifest"].name),
         "files": [_file(file, directory) for file in record.files],
         "disks": [
             _disk(disk, index, by_key[disk.key], request) for index, disk in enumerate(vm.disks)
@@ -35,22 +34,35 @@ def result_of(record: Record, vm: Vm, vcenter: VCenter, request: ExportRequest) 
         "duration": record.duration,
         "bytes_transferred": record.bytes_transferred,
     }
+    return {**result, **_package_paths(directory, {k: f.name for k, f in by_kind.items()})}
 
 
-def planned_result(vm: Vm, vcenter: VCenter, directory: Path) -> dict[str, Any]:
+def planned_result(vm: Vm, vcenter: VCenter, request: ExportRequest) -> dict[str, Any]:
     """Return the result that an export is going to have, as far as it is known before."""
-    base = names.base_name(vm)
+    directory, base = request.directory, names.base_name(vm)
+    package = {"descriptor": f"{base}.ovf", "manifest": f"{base}.mf"}
+    if request.ova:
+        package["ova"] = names.ova_name(vm, compress=request.compress)
     disks = [
-        {**_device(disk, index), "path": str(directory / names.disk_name(vm, index))}
+        {
+            **_device(disk, index),
+            "path": _disk_path(directory, names.disk_name(vm, index), request),
+        }
         for index, disk in enumerate(vm.disks)
     ]
     return {
         "dest": str(directory),
-        "ovf_path": str(directory / f"{base}.ovf"),
-        "mf_path": str(directory / f"{base}.mf"),
         "disks": disks,
         "vm": vm_result(vm, vcenter),
+        **_package_paths(directory, package),
     }
+
+
+def planned_paths(planned: dict[str, Any]) -> list[str]:
+    """Return the files that a planned export is going to make."""
+    if "ova_path" in planned:
+        return [planned["ova_path"]]
+    return [planned["ovf_path"], planned["mf_path"], *(disk["path"] for disk in planned["disks"])]
 
 
 def vm_result(vm: Vm, vcenter: VCenter) -> dict[str, Any]:
@@ -60,6 +72,20 @@ def vm_result(vm: Vm, vcenter: VCenter) -> dict[str, Any]:
     facts["nics"] = [{**nic, "addresses": list(nic["addresses"])} for nic in facts["nics"]]
     facts["vcenter_url"] = vcenter.url
     return facts
+
+
+def _package_paths(directory: Path, package: dict[str, str]) -> dict[str, str]:
+    """Return where the package's parts are; what is inside an OVA has no path."""
+    if "ova" in package:
+        return {"ova_path": str(directory / package["ova"])}
+    return {
+        "ovf_path": str(directory / package["descriptor"]),
+        "mf_path": str(directory / package["manifest"]),
+    }
+
+
+def _disk_path(directory: Path, name: str, request: ExportRequest) -> str:
+    return "" if request.ova else str(directory / name)
 
 
 def _file(file: ExportedFile, directory: Path) -> dict[str, Any]:
@@ -75,7 +101,7 @@ def _disk(disk: Disk, index: int, file: ExportedFile, request: ExportRequest) ->
     copy = working_copy_of(request, index) if request.working_copies else None
     return {
         **_device(disk, index),
-        "path": str(request.directory / file.name),
+        "path": _disk_path(request.directory, file.name, request),
         "working_copy": str(copy) if copy and is_fresh_copy(copy, file.checksum) else "",
         "size": file.size,
         "checksum": file.checksum,

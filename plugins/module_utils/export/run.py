@@ -16,11 +16,13 @@ from ..transfer.progress import Progress
 from ..vsphere.connection import renew
 from ..vsphere.errors import LeaseLost, VSphereError, sentence
 from ..vsphere.lease import ExportLease
+from . import names
 from .account import Account
 from .devices import ExportItem, match_urls
 from .directory import PROGRESS_FILE
 from .errors import ExportError
 from .fetching import fetch_items
+from .ova import pack
 from .package import write_package
 from .record import ExportedFile, Record, is_intact, read_record
 from .request import ExportRequest
@@ -47,10 +49,16 @@ def complete_export(source: Source, request: ExportRequest) -> Record | None:
         record is not None
         and record.complete
         and record.is_of(source.identity, request.checksum_algorithm)
+        and [file.name for file in record.files if file.kind == "ova"]
+        == _ova_wanted(source, request)
         and all(is_intact(request.directory, file) for file in record.files)
     ):
         return record
     return None
+
+
+def _ova_wanted(source: Source, request: ExportRequest) -> list[str]:
+    return [names.ova_name(source.vm, compress=request.compress)] if request.ova else []
 
 
 def export(
@@ -79,7 +87,29 @@ def export(
 
     with progress_written(request.directory / PROGRESS_FILE, look):
         files = _under_leases(source, request, account, progress, warn)
-    return account.close(files, time.monotonic() - started, progress.received)
+    # Not before the lease has ended: packing needs nothing of the host.
+    packed, members = _packed(source, request, files)
+    return account.close(packed, members, time.monotonic() - started, progress.received)
+
+
+def _packed(
+    source: Source, request: ExportRequest, files: Sequence[ExportedFile]
+) -> tuple[Sequence[ExportedFile], Sequence[ExportedFile]]:
+    """Return the files that stay, and those that have become part of an OVA."""
+    if not request.ova:
+        return files, ()
+    order = ("descriptor", "manifest")
+    ordered = sorted(
+        files, key=lambda file: order.index(file.kind) if file.kind in order else len(order)
+    )
+    package = pack(
+        request.directory,
+        names.ova_name(source.vm, compress=request.compress),
+        ordered,
+        algorithm=request.checksum_algorithm,
+        compress=request.compress,
+    )
+    return (package,), ordered
 
 
 def _under_leases(
@@ -138,13 +168,13 @@ def _under_lease(
                 break
             for file in differing:
                 account.drop(file)
-            names = ", ".join(file.name for file in differing)
+            listed = ", ".join(file.name for file in differing)
             if tries == _TRIES:
                 raise ExportError(
-                    f"{names} arrived {tries} times with another digest than the host sent.",
+                    f"{listed} arrived {tries} times with another digest than the host sent.",
                     action="Something on the way changes data; look at the network, then export again.",
                 )
-            warn(f"{names} arrived with another digest than the host sent. Fetching anew.")
+            warn(f"{listed} arrived with another digest than the host sent. Fetching anew.")
             tries += 1
         files += write_package(source, request, items, files)
     if lease.completion_problem:

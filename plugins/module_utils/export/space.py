@@ -19,10 +19,11 @@ def needed_bytes(vm: Vm, request: ExportRequest) -> int:
     """Return how much room an export may take, in bytes.
 
     vSphere knows how much of each disk is in use; how well that compresses nobody knows before.
-    So this is what is in use, once for the files and once more for working copies.
+    So this is what is in use, once for the files and once more for working copies; and the largest
+    disk once more for an OVA, while it is moved in there.
     """
-    used = sum(disk.used for disk in vm.disks)
-    return used * (2 if request.working_copies else 1)
+    used = [disk.used for disk in vm.disks]
+    return sum(used) * (2 if request.working_copies else 1) + (max(used) if request.ova else 0)
 
 
 def check_space(vm: Vm, request: ExportRequest) -> None:
