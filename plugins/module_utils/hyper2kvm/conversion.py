@@ -38,8 +38,9 @@ from .working_copies import (
     WorkingCopy,
     WriteMark,
     check_space,
-    copy_path,
+    is_fresh,
     make_working_copy,
+    remove_working_copy,
 )
 
 
@@ -218,7 +219,10 @@ def _decoding(
 def _prepare(plan: Plan) -> None:
     """Make the directories, and take away what an earlier run left of its results."""
     plan.record_path.unlink(missing_ok=True)
-    _remove_working_copies(plan)
+    shutil.rmtree(plan.work / "scratch", ignore_errors=True)
+    for disk in plan.disks:
+        if not is_fresh(plan.work, disk):
+            remove_working_copy(plan.work, disk)
     for directory in (plan.work, plan.output_directory):
         directory.mkdir(parents=True, exist_ok=True)
     # The derived manifest may hold password hashes, temporary files parts of the guest.
@@ -239,7 +243,7 @@ def _prepare(plan: Plan) -> None:
 def _remove_working_copies(plan: Plan) -> None:
     shutil.rmtree(plan.work / "scratch", ignore_errors=True)
     for disk in plan.disks:
-        copy_path(plan.work, disk).unlink(missing_ok=True)
+        remove_working_copy(plan.work, disk)
     try:
         plan.work.rmdir()
     except OSError:

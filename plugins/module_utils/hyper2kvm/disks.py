@@ -24,12 +24,14 @@ class SourceDisk:
         path: The exported file.
         format: Its format: vmdk, qcow2, raw, vhd, vhdx or vdi.
         boot_order: Lowest is the boot disk.
+        checksum: Its digest as the manifest has it, "" where it has none.
     """
 
     id: str
     path: Path
     format: str
     boot_order: int
+    checksum: str = ""
 
 
 def source_disks(document: dict[str, Any], manifest_path: Path) -> tuple[SourceDisk, ...]:
@@ -48,7 +50,8 @@ def source_disks(document: dict[str, Any], manifest_path: Path) -> tuple[SourceD
                 manifest=str(manifest_path),
             )
         hint = entry.get("boot_order_hint", _NO_HINT)
-        disks.append(SourceDisk(entry["id"], path, entry["source_format"], hint))
+        checksum = entry.get("checksum", "")
+        disks.append(SourceDisk(entry["id"], path, entry["source_format"], hint, checksum))
     return tuple(disks)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..vmdk.decode import decode_file
 from ..vmdk.header import FLAG_COMPRESSED, MAGIC
+from ..vmdk.working_copy import forget_copy, is_fresh_copy
 from .disks import SourceDisk
 from .errors import ConversionError
 from .images import QemuImg
@@ -65,6 +66,17 @@ def copy_path(work: Path, disk: SourceDisk) -> Path:
     return work / f"{disk.id}.raw"
 
 
+def is_fresh(work: Path, disk: SourceDisk) -> bool:
+    """Tell whether the export left a working copy of this very disk that nobody has written."""
+    return bool(disk.checksum) and is_fresh_copy(copy_path(work, disk), disk.checksum)
+
+
+def remove_working_copy(work: Path, disk: SourceDisk) -> None:
+    """Remove a working copy, if there is one, and its note."""
+    forget_copy(copy_path(work, disk))
+    copy_path(work, disk).unlink(missing_ok=True)
+
+
 def make_working_copy(
     disk: SourceDisk,
     work: Path,
@@ -72,7 +84,9 @@ def make_working_copy(
     timeout: float,
     cancelled: threading.Event | None = None,
 ) -> WorkingCopy:
-    """Decode one exported disk to a sparse raw image; whole or not at all.
+    """Decode one exported disk to a sparse raw image, unless the export has done so.
+
+    The copy loses its note of being fresh: what comes next may write it.
 
     Args:
         disk: The exported disk.
@@ -86,7 +100,10 @@ def make_working_copy(
         ConversionError: It can't be decoded, or the disk is full.
     """
     target = copy_path(work, disk)
-    target.unlink(missing_ok=True)
+    if is_fresh(work, disk):
+        forget_copy(target)
+        return WorkingCopy(disk, target, target.stat().st_size)
+    remove_working_copy(work, disk)
     try:
         if disk.format == "vmdk" and _is_stream_optimized(disk.path):
             capacity = decode_file(
@@ -109,7 +126,9 @@ def check_space(disks: Iterable[SourceDisk], directory: Path) -> None:
     How much a compressed disk takes is known only once it is decoded; it is never
     less than the exported file, for the copy and about as much for the output.
     """
-    needed = 2 * sum(disk.path.stat().st_size for disk in disks)
+    needed = sum(
+        disk.path.stat().st_size * (1 if is_fresh(directory, disk) else 2) for disk in disks
+    )
     status = os.statvfs(directory)
     free = status.f_bavail * status.f_frsize
     if free < needed:
