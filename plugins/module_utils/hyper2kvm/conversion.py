@@ -22,6 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..progress_file import State, progress_written
 from ..sandbox.kvm_device import kvm_works
 from .derived_manifest import derive
 from .disks import SourceDisk, boot_disk
@@ -44,12 +45,11 @@ from .working_copies import (
 )
 
 
-def convert(plan: Plan, *, on_progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
-    """Convert a VM's disks and return the module's result.
+def convert(plan: Plan) -> dict[str, Any]:
+    """Convert a VM's disks and return the module's result; how far it is stands in a file meanwhile.
 
     Args:
         plan: See make_plan().
-        on_progress: Called when hyper2kvm's stage or percentage changes.
 
     Raises:
         Hyper2KvmError: It failed, or its success can't be believed.
@@ -57,7 +57,9 @@ def convert(plan: Plan, *, on_progress: Callable[[Progress], None] | None = None
     plan.installation.check_imports()
     try:
         _prepare(plan)
-        return _Conversion(plan, on_progress).run()
+        conversion = _Conversion(plan)
+        with progress_written(plan.output_directory / PROGRESS_FILE, conversion.look):
+            return conversion.run()
     except OSError as error:
         raise ConversionError(
             f"{error.filename or plan.output_directory} can't be used: {error.strerror or error}.",
@@ -68,12 +70,16 @@ def convert(plan: Plan, *, on_progress: Callable[[Progress], None] | None = None
             _remove_working_copies(plan)
 
 
+# How far a conversion is, in the directory of its results; hidden, since it is none of them.
+PROGRESS_FILE = ".conversion-progress.json"
+
+
 class _Conversion:
     """The steps of one conversion, with its clock."""
 
-    def __init__(self, plan: Plan, on_progress: Callable[[Progress], None] | None) -> None:
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._on_progress = on_progress
+        self._state = State("working copies")
         self._began = time.monotonic()
         self._qemu_img = QemuImg(plan.request.isolation)
         self._reports: list[dict[str, Any]] = []
@@ -109,9 +115,18 @@ class _Conversion:
                 self._run("convert", ordered, stages=rest, writable=[])
         outputs: list[Output] = []
         if "convert" in plan.stages:
+            self._state = State("comparing the result")
             with self._timed("verify"):
                 outputs = [self._verify(copied, copied is boot_copy) for copied in ordered]
         return self._result(outputs)
+
+    def look(self) -> State:
+        """Tell how far the conversion is; from any thread."""
+        return self._state
+
+    def _note(self, progress: Progress) -> None:
+        stage = " ".join(part for part in (progress.stage, progress.disk) if part)
+        self._state = State(stage.replace("_", " ") or "hyper2kvm", progress.percent)
 
     def _fix(self, boot_copy: WorkingCopy) -> None:
         mark = WriteMark.of(boot_copy.path)
@@ -149,7 +164,7 @@ class _Conversion:
                 writable=writable,
                 readonly=[copied.path for copied in copies if copied.path not in writable],
                 timeout=self._remaining(),
-                on_progress=self._on_progress,
+                on_progress=self._note,
             )
         except ConversionError:
             # The report of a failed run is evidence too.

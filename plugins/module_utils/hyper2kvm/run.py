@@ -101,5 +101,6 @@ def run_hyper2kvm(
     if report_path.exists():
         report = load_report(report_path)
     judge_run(completed, log, report, stages=stages, log_path=workplace.log_path)
-    assert report is not None, "judge_run refuses a run without a report"
+    if report is None:
+        raise AssertionError("judge_run refuses a run without a report")
     return report
