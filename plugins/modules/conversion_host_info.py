@@ -42,8 +42,7 @@ extends_documentation_fragment:
   - hypersdk.hyper2kvm.attributes
   - hypersdk.hyper2kvm.attributes.info_module
 seealso:
-  - plugin: hypersdk.hyper2kvm.conversion_host
-    plugin_type: role
+  - module: hypersdk.hyper2kvm.hyper2kvm_convert
 """
 
 EXAMPLES = r"""

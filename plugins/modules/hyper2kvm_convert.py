@@ -97,8 +97,6 @@ attributes:
         and the converted disks stay the same, nothing is done.
 seealso:
   - module: hypersdk.hyper2kvm.kvm_boot_check
-  - plugin: hypersdk.hyper2kvm.conversion_host
-    plugin_type: role
 """
 
 EXAMPLES = r"""

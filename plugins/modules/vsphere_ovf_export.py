@@ -102,7 +102,8 @@ options:
     default: false
   nvram:
     description:
-      - Whether the firmware's variables are exported too, where the VM has such: a UEFI guest may not boot without.
+      - Whether the firmware's variables are exported too, where the VM has such.
+        A UEFI guest may not boot without them.
     type: bool
     default: true
   check_space:

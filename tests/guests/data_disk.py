@@ -28,7 +28,7 @@ _FILES: dict[str, Callable[[], bytes]] = {
     "database/blobs.bin": lambda: _random(24 * MIB + 1),
     "database/zeros.bin": lambda: bytes(8 * MIB),
     "a/deep/path/of/many/directories/leaf.txt": lambda: b"leaf\n",
-    "Ümläute und Leerzeichen/größe.txt": lambda: "naïve façade\n".encode(),
+    "Ümläute und Leerzeichen/größe.txt": "naïve façade\n".encode,
     ".hidden": lambda: _random(4097),
 }
 

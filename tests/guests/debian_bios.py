@@ -89,12 +89,12 @@ serial --unit=0 --speed=115200
 terminal_input serial console
 terminal_output serial console
 menuentry 'Debian GNU/Linux' --class debian --class gnu-linux --class os {{
-	insmod part_msdos
-	insmod ext2
-	set root='hd0,msdos1'
-	echo 'Loading Linux {version} ...'
-	linux /boot/vmlinuz-{version} root=/dev/sda1 ro {system.CONSOLE}
-	initrd /boot/initrd.img-{version}
+  insmod part_msdos
+  insmod ext2
+  set root='hd0,msdos1'
+  echo 'Loading Linux {version} ...'
+  linux /boot/vmlinuz-{version} root=/dev/sda1 ro {system.CONSOLE}
+  initrd /boot/initrd.img-{version}
 }}
 """
 

@@ -41,7 +41,7 @@ def grain(seed: int, number: int) -> bytes:
     """Return the 65,536 bytes of one grain of the pool."""
     generator = random.Random(f"{seed} {number}")
     random_bytes = int(BLOCK * RANDOM_SHARE)
-    words = [generator.randbytes(generator.randrange(2, 6)).hex() for _ in range(64)]
+    words = [generator.randbytes(generator.randrange(2, 6)).hex() for _word in range(64)]
     lines = " ".join(generator.choices(words, k=GRAIN // 8)).encode()
     text_bytes = BLOCK - random_bytes
     return b"".join(
@@ -53,7 +53,7 @@ def grain(seed: int, number: int) -> bytes:
 def deal(seed: int, grains: int) -> Iterator[int]:
     """Yield, for each grain of the disk, which one of the pool is there."""
     generator = random.Random(seed)
-    for _ in range(grains):
+    for _place in range(grains):
         yield generator.randrange(POOL_GRAINS)
 
 

@@ -217,7 +217,7 @@ def start(vcenter: Vcsim, dest: Path) -> subprocess.Popen[str]:
     process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": options(vcenter, dest)}))
     process.stdin.close()
     process.stdin = None
-    wait_for(lambda: (dest / "small01-disk1.vmdk.part").exists())
+    wait_for((dest / "small01-disk1.vmdk.part").exists)
     wait_for(lambda: (dest / "small01-disk1.vmdk.part").stat().st_size > 0)
     return process
 

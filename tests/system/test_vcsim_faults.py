@@ -153,7 +153,7 @@ BODIES: list[tuple[Fault, Callable[[Download, bytes], bool], str]] = [
 @pytest.mark.parametrize(
     ("fault", "happens", "outcome"),
     BODIES,
-    ids=["-".join(str(value) for value in fault.values()) for fault, _, _ in BODIES],
+    ids=["-".join(str(value) for value in fault.values()) for fault, *_rest in BODIES],
 )
 def test_fault_of_one_body_happens_once(
     vcenter: Vcsim,
@@ -239,7 +239,7 @@ def test_fault_of_one_url(
     vcenter: Vcsim, service: Any, source: bytes, fault: Fault, happens: Callable[[Any], bool]
 ) -> None:
     vcenter.set_faults([{**fault, "file": "disk-0.vmdk"}])
-    first, second, _ = export(service).info.deviceUrl
+    first, second, _nvram = export(service).info.deviceUrl
     assert happens(first)
     assert second.targetId == "disk-1.vmdk"
     assert urlsplit(second.url).hostname == "127.0.0.1"
@@ -317,7 +317,7 @@ def test_session_lost_in_the_middle(vcenter: Vcsim, leases: str) -> None:
             ]
         )
         assert lease.state == "ready"
-        for _ in range(2):
+        for _time in range(2):
             with pytest.raises(vim.fault.NotAuthenticated):
                 lease.HttpNfcLeaseProgress(1)
         service.content.sessionManager.Login(vcenter.username, vcenter.password)

@@ -210,7 +210,7 @@ def _differing(
     differing = []
     for item, file in zip(items, files):
         algorithm, digest, _size = offered.get(item.url.key, ("", "", 0))
-        own_algorithm, _, own_digest = file.checksum.partition(":")
+        own_algorithm, _colon, own_digest = file.checksum.partition(":")
         if algorithm.replace("-", "").lower() == own_algorithm and digest != own_digest:
             differing.append(file)
     return differing

@@ -32,7 +32,8 @@ def load(path: Path) -> dict[str, Any]:
     findings = validate(document)
     if errors_of(findings):
         raise ManifestError.of(path, findings)
-    assert isinstance(document, dict)
+    if not isinstance(document, dict):
+        raise AssertionError("validate() finds an error in what is no object")
     return document
 
 

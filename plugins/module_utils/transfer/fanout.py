@@ -44,10 +44,12 @@ class _Fanout:
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = sinks
         self._free: queue.SimpleQueue[_Buffer] = queue.SimpleQueue()
-        self._queues: list[queue.SimpleQueue[_Buffer | None]] = [queue.SimpleQueue() for _ in sinks]
+        self._queues: list[queue.SimpleQueue[_Buffer | None]] = [
+            queue.SimpleQueue() for _sink in sinks
+        ]
         self._lock = threading.Lock()
         self._error: Exception | None = None
-        for _ in range(BUFFERS):
+        for _number in range(BUFFERS):
             self._free.put(_Buffer())
 
     def run(self, read_into: Callable[[memoryview], int], on_bytes: Callable[[int], None]) -> int:

@@ -57,4 +57,3 @@ def create_descriptor(
         problems = "; ".join(sentence(fault) for fault in result.error)
         raise VSphereError(f"vCenter can't describe {name} as an OVF: {problems}.")
     return str(result.ovfDescriptor)
-

@@ -38,7 +38,7 @@ def test_several_files(files):
     }
     total = 4 * PIECE + 6
     assert seen[-1] == (total, total) and [done for done, _total in seen] == sorted(
-        done for done, _ in seen
+        done for done, _total in seen
     )
 
 

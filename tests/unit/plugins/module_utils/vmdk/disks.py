@@ -51,7 +51,7 @@ def front_layout() -> bytes:
     first_table = 30
     overhead = 128
     body = bytearray()
-    entries = [[0] * 512 for _ in range(tables)]
+    entries = [[0] * 512 for _table in range(tables)]
     for index, data in CONTENT.items():
         entries[index // 512][index % 512] = overhead + len(body) // SECTOR
         packed = zlib.compress(data.ljust(GRAIN, b"\0"), 1)
