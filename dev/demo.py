@@ -30,7 +30,17 @@ STATE = ROOT / ".build" / "demo"
 COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 STEPS = 5
 # Tasks of the role that keep account of the others.
-BOOKKEEPING = ("Validating", "Note", "Start the clock", "Run", "Begin", "Close", "Refuse", "Report")
+BOOKKEEPING = (
+    "Validating",
+    "Note",
+    "Start the clock",
+    "Run",
+    "Begin",
+    "Close",
+    "Refuse",
+    "Report",
+    "Migrate the VM",
+)
 
 
 def emphasis(text: str, code: str = "1") -> str:
@@ -173,7 +183,9 @@ def show_boot(directory: Path, guest: Guest, manifest: dict[str, Any]) -> None:
     console = directory / "out/boot-check/console.log"
     lines = console.read_text(encoding="utf-8", errors="replace").splitlines()
     print(emphasis("\nThe converted guest's serial console, on a virtio disk under QEMU"))
-    for line in [line for line in lines if line.strip()][-8:]:
+    for line in [re.sub(r"\x1b?\[[0-9;]*[A-Za-z]", "", line) for line in lines if line.strip()][
+        -8:
+    ]:
         print(f"  │ {line}")
     unchanged = all(digest(Path(d["local_path"])) == d["checksum"] for d in manifest["disks"])
     conversion = json.loads((directory / "out/conversion.json").read_text(encoding="utf-8"))
