@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hypersdk.hyper2kvm.tests.support.connect_proxy import ConnectProxy
 from ansible_collections.hypersdk.hyper2kvm.tests.support.exporting import (
     export,
     lease_ends,
@@ -220,3 +221,56 @@ def test_connection_is_checked(small_vcenter: Vcsim, tmp_path: Path) -> None:
     login = export(small_vcenter, tmp_path, password="wrong-secret")
     assert login["failed"] and "refused the login" in login["msg"]
     assert "wrong-secret" not in str(login["msg"])
+
+
+def test_goes_through_a_proxy(small_vcenter: Vcsim, tmp_path: Path) -> None:
+    with ConnectProxy() as proxy:
+        result = export(small_vcenter, tmp_path, proxy_host="127.0.0.1", proxy_port=proxy.port)
+    assert result.get("changed") is True, result
+    assert set(proxy.targets) == {
+        f"127.0.0.1:{small_vcenter.port}",
+        f"127.0.0.1:{small_vcenter.nfc_port}",
+    }
+
+
+def test_exports_a_template(small_inventory: dict[str, Any], tmp_path: Path) -> None:
+    (small, _live) = small_inventory["vms"]
+    inventory = {"vms": [{**small, "name": "golden", "template": True}]}
+    with Vcsim(inventory) as vcenter:
+        result = export(vcenter, tmp_path, name="golden")
+    assert result.get("changed") is True, result
+    assert result["vm"]["template"] is True
+
+
+def test_an_ambiguous_name_lists_the_candidates(
+    small_inventory: dict[str, Any], tmp_path: Path
+) -> None:
+    (small, _live) = small_inventory["vms"]
+    inventory = {"vms": [small, {**small, "datacenter": "Zurich", "folder": "staging", "nics": []}]}
+    with Vcsim(inventory) as vcenter:
+        result = export(vcenter, tmp_path)
+        assert result["failed"] and "is ambiguous" in result["msg"]
+        paths = [candidate["path"] for candidate in result["candidates"]]
+        assert sorted(paths) == ["/DC0/production/web/small01", "/Zurich/staging/small01"]
+        for candidate in result["candidates"]:
+            assert candidate["moid"] in result["msg"]
+        assert export(vcenter, tmp_path, folder="staging").get("changed") is True
+
+
+def test_nvram_is_exported_unless_it_is_left_out(
+    small_inventory: dict[str, Any], tmp_path: Path
+) -> None:
+    (small, _live) = small_inventory["vms"]
+    nvram = tmp_path / "source.nvram"
+    nvram.write_bytes(b"variables" * 1000)
+    inventory = {"vms": [{**small, "firmware": "efi", "nvram": str(nvram)}]}
+    with Vcsim(inventory) as vcenter:
+        result = export(vcenter, tmp_path / "with")
+        assert result.get("changed") is True, result
+        assert (tmp_path / "with" / "small01.nvram").read_bytes() == nvram.read_bytes()
+        assert "small01.nvram" in Path(result["mf_path"]).read_text()
+        assert "small01.nvram" in Path(result["ovf_path"]).read_text()
+        without = export(vcenter, tmp_path / "without", nvram=False)
+        assert without.get("changed") is True, without
+        assert not (tmp_path / "without" / "small01.nvram").exists()
+        assert "nvram" not in Path(without["mf_path"]).read_text()
