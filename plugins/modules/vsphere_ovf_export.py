@@ -395,7 +395,7 @@ vm:
       description: The guest's operating system, for people.
       type: str
     power_state:
-      description: V(poweredOff), V(poweredOn) or V(suspended), when the module asked first.
+      description: V(poweredOff), V(poweredOn) or V(suspended), when it was exported.
       type: str
     template:
       description: Whether it is a template.

@@ -78,8 +78,6 @@ def run_export(
             return _with_manifest({"changed": True, **result}, request, check)
         record, exported = _export(source, request, damaged, warn)
         result = result_of(record, exported, vcenter, request)
-        # How the module found it: what follows may start it again, or leave it off.
-        result["vm"]["power_state"] = vm.power_state
         result["diff"] = _diff(before, [file["path"] for file in result["files"]])
         return _with_manifest({"changed": True, **result}, request, check)
 
