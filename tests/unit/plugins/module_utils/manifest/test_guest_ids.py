@@ -19,7 +19,8 @@ IDENTIFIERS = [str(value) for value in vim.vm.GuestOsDescriptor.GuestOsIdentifie
 
 def test_every_identifier_of_vsphere_is_in_the_map():
     assert len(IDENTIFIERS) > 200
-    assert {_stem(identifier) for identifier in IDENTIFIERS} == set(VSPHERE_KINDS)
+    # The map is that of the newest pyVmomi; Python 3.9 has to do with an older one.
+    assert {_stem(identifier) for identifier in IDENTIFIERS} <= set(VSPHERE_KINDS)
 
 
 @pytest.mark.parametrize("identifier", IDENTIFIERS)
