@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from ..tls import CertificateError
 from .cancel import Cancellation
 from .errors import TransferError
+from .framing import ChunkedBody, FramingError, SizedBody
 
 # Seconds without a byte after which a connection counts as stalled.
 STALL_TIMEOUT = 60.0
@@ -45,11 +46,18 @@ class Endpoint:
 class Body:
     """The body of an answer, read into buffers of the caller's."""
 
-    def __init__(self, response: http.client.HTTPResponse, endpoint: Endpoint) -> None:
-        self._response = response
+    def __init__(
+        self, response: http.client.HTTPResponse, stream: socket.socket, endpoint: Endpoint
+    ) -> None:
         self._endpoint = endpoint
-        self._expected = response.length  # None for a chunked body
         self._received = 0
+        # http.client has read ahead of the header's end. It is not asked for anything after this.
+        first = bytes(response.fp.peek(1))
+        self._framed: ChunkedBody | SizedBody
+        if response.chunked:
+            self._framed = ChunkedBody(stream.recv_into, first)
+        else:
+            self._framed = SizedBody(stream.recv_into, first, response.length)
 
     def read_into(self, buffer: memoryview) -> int:
         """Fill the buffer and return how many bytes came; 0 only at the body's proper end.
@@ -58,23 +66,17 @@ class Body:
             TransferError: The connection broke or stalled, or the body was cut.
         """
         try:
-            count = self._response.readinto(buffer)
+            count = self._framed.read_into(buffer)
         except TimeoutError as error:
             raise TransferError(
                 f"{self._endpoint} sent nothing for {self._endpoint.stall_timeout:g} seconds."
             ) from error
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            # ValueError: http.client's own, for a chunk size that is no number.
+        except (OSError, FramingError) as error:
             raise TransferError(
                 f"The connection to {self._endpoint} broke after {self._received} bytes: "
                 f"{error or type(error).__name__}."
             ) from error
         self._received += count
-        # http.client ends a cut Content-Length body without a word.
-        if not count and self._expected is not None and self._received != self._expected:
-            raise TransferError(
-                f"{self._endpoint} promised {self._expected} bytes and sent {self._received}."
-            )
         return count
 
 
@@ -92,7 +94,7 @@ def open_body(endpoint: Endpoint, cancellation: Cancellation) -> Iterator[Body]:
     try:
         response, stream = _ask(connection, path, endpoint, cancellation)
         with cancellation.watching(stream):
-            yield Body(response, endpoint)
+            yield Body(response, stream, endpoint)
     finally:
         connection.close()
 
