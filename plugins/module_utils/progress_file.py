@@ -65,7 +65,7 @@ class _Rates:
 
 @contextmanager
 def progress_written(path: Path, look: Callable[[], State]) -> Iterator[None]:
-    """Write how far the block is, every second and once more at its end.
+    """Write how far the block is, every second until its end; then the file is gone.
 
     Progress is a courtesy: where the file can't be written, a full disk for one, the block goes on.
 
@@ -75,10 +75,9 @@ def progress_written(path: Path, look: Callable[[], State]) -> Iterator[None]:
     """
     rates, started, stop = _Rates(), time.time(), threading.Event()
 
-    def write(running: bool) -> None:
+    def write() -> None:
         now, state = time.time(), look()
         content = {
-            "running": running,
             **asdict(state),
             **rates.add(now, state),
             "started": round(started, 3),
@@ -89,9 +88,9 @@ def progress_written(path: Path, look: Callable[[], State]) -> Iterator[None]:
 
     def keep_writing() -> None:
         while not stop.wait(_EVERY):
-            write(running=True)
+            write()
 
-    write(running=True)
+    write()
     writer = threading.Thread(target=keep_writing, name="progress", daemon=True)
     writer.start()
     try:
@@ -99,4 +98,5 @@ def progress_written(path: Path, look: Callable[[], State]) -> Iterator[None]:
     finally:
         stop.set()
         writer.join()
-        write(running=False)
+        with suppress(OSError):
+            path.unlink()

@@ -88,6 +88,7 @@ class _Watcher(threading.Thread):
         self._path = path
         self._lines = ProgressLines(name)
         self._ended = threading.Event()
+        self._written: object = None
 
     def stop(self) -> None:
         self._ended.set()
@@ -119,8 +120,10 @@ class _Watcher(threading.Thread):
             state: dict[str, Any] = json.loads(text)
         except ValueError:
             return None
-        # The file of an earlier run says nothing of this one.
-        return state if state.get("running") else None
+        # What a run left that was killed is not written any more; clocks of two machines would
+        # not tell.
+        before, self._written = self._written, state.get("updated")
+        return state if before not in (None, self._written) else None
 
 
 class ProgressLines:
