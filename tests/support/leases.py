@@ -93,11 +93,12 @@ def fetch(url: str, host: str = "127.0.0.1", timeout: float = 30.0) -> Download:
         connection.request("GET", parts.path)
         response = connection.getresponse()
         headers = {name.lower(): value for name, value in response.getheaders()}
-        try:
-            while piece := response.read1(65536):
-                data += piece
-        except (OSError, http.client.HTTPException) as failure:
-            error = type(failure).__name__
+        with response:
+            try:
+                while piece := response.read1(65536):
+                    data += piece
+            except (OSError, http.client.HTTPException) as failure:
+                error = type(failure).__name__
     finally:
         connection.close()
     digest = hashlib.sha1(certificate).hexdigest().upper()

@@ -93,7 +93,8 @@ def open_body(endpoint: Endpoint, cancellation: Cancellation) -> Iterator[Body]:
     connection = _connect(endpoint, parts.port or 443)
     try:
         response, stream = _ask(connection, path, endpoint, cancellation)
-        with cancellation.watching(stream):
+        # The connection forgets an answer that ends it; then only the answer holds the socket.
+        with response, cancellation.watching(stream):
             yield Body(response, stream, endpoint)
     finally:
         connection.close()
