@@ -75,6 +75,11 @@ test-guests: install ## The test guests' own tests
 demo: install ## Migrate a real guest from a simulated vCenter to KVM and show it
 	@dev/demo
 
+.PHONY: bench
+bench: install ## Compare exporters: ours, govc, community.vmware, curl (BENCH="--size 1G --rounds 3")
+	@dev/setup peers simulator
+	@dev/bench $(BENCH)
+
 .PHONY: clean
 clean: ## Remove what was made in the checkout; the cache stays
 	rm -rf .build tests/output
