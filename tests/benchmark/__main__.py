@@ -103,7 +103,7 @@ def describe_machine() -> None:
 def compare(vcenter: Vcsim, directory: Path, chosen: list[c.Contender], rounds: int) -> None:
     """Run all contenders in turn and print their figures."""
     runs: dict[str, list[Run]] = {one.name: [] for one in chosen}
-    for _ in range(rounds):
+    for _round in range(rounds):
         for one in chosen:
             runs[one.name].append(run_once(vcenter, directory, one))
     filesystem = subprocess.run(

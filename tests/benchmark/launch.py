@@ -17,7 +17,7 @@ def main() -> None:
     process = os.fork()
     if not process:
         os.execvp(sys.argv[1], sys.argv[1:])
-    _, status, usage = os.wait4(process, 0)
+    _pid, status, usage = os.wait4(process, 0)
     account = {
         "wall": time.monotonic() - started,
         "cpu": usage.ru_utime + usage.ru_stime,

@@ -23,12 +23,12 @@ class ConnectProxy:
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                method, target, _ = self.rfile.readline().decode().split()
+                method, target, _version = self.rfile.readline().decode().split()
                 while self.rfile.readline().strip():
                     pass
                 assert method == "CONNECT"
                 proxy.targets.append(target)
-                host, _, port = target.rpartition(":")
+                host, _colon, port = target.rpartition(":")
                 with socket.create_connection((host, int(port))) as server:
                     self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
                     back = threading.Thread(target=_copy, args=(server, self.connection))
