@@ -18,10 +18,10 @@ def test_transfers_share_a_rate() -> None:
     started = time.monotonic()
 
     def transfer() -> None:
-        for _ in range(5):
+        for _turn in range(5):
             pace.take(100_000, cancellation)
 
-    threads = [threading.Thread(target=transfer) for _ in range(2)]
+    threads = [threading.Thread(target=transfer) for _turn in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -32,7 +32,7 @@ def test_transfers_share_a_rate() -> None:
 
 def test_no_limit_never_waits() -> None:
     pace, started = Pace(0), time.monotonic()
-    for _ in range(1000):
+    for _turn in range(1000):
         pace.take(1 << 30, Cancellation())
     assert time.monotonic() - started < 1
 
