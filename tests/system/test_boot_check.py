@@ -50,7 +50,7 @@ def test_a_guest_that_comes_up(tmp_path: Path) -> None:
     assert result["images"] == [{"path": str(disk), "checksum": before, "unchanged": True}]
     evidence = tmp_path / "boot-check"
     assert result["console_path"] == str(evidence / "console.log")
-    assert b"web01 login: " in (evidence / "console.log").read_bytes()
+    assert b"web01 login:" in (evidence / "console.log").read_bytes()
     assert sorted(path.name for path in evidence.iterdir()) == ["console.log", "screenshot.png"]
 
 
