@@ -46,8 +46,7 @@ def configured(apt: Path = Path("/etc/apt")) -> Mirror:
     for uri in [own] if own else _uris(apt):
         return Mirror(uri=uri.rstrip("/"), keyring=_KEYRING, proxy=_proxy())
     raise LookupError(
-        f"{apt} names no Debian archive; name one in HYPER2KVM_TEST_MIRROR "
-        "(such as http://deb.debian.org/debian)."
+        f"{apt} names no Debian archive; name one in HYPER2KVM_TEST_MIRROR, by its URL."
     )
 
 
