@@ -30,11 +30,6 @@ class Cancellation:
                 with suppress(OSError):
                     socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
-    @property
-    def cancelled(self) -> bool:
-        """Tell whether cancel() was called."""
-        return self._event.is_set()
-
     def check(self) -> None:
         """Raise Cancelled when cancel() was called."""
         if self._event.is_set():

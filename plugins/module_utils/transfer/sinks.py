@@ -8,10 +8,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
-from ..vmdk.raw_image import RawImageWriter
+from ..vmdk.decode import Decoder
 from ..vmdk.stream import StreamParser
 
 
@@ -100,32 +99,20 @@ class RawImageSink:
     def __init__(
         self, path: Path, capacity: int, workers: int, reach: Callable[[int], None]
     ) -> None:
-        self._path = path
         self._capacity = capacity
-        self._workers = workers
-        self._parser = StreamParser(capacity)
+        self._decoder = Decoder(path, capacity, workers)
         self._reach = reach
-        self._stack = ExitStack()
-        self._writer: RawImageWriter | None = None
 
     def write(self, data: memoryview) -> None:
         """Decode the next bytes; VmdkError when they are damaged, OSError when the disk is full."""
-        grains = self._parser.feed(data)
-        if self._writer is None and self._parser.has_header:
-            self._writer = self._stack.enter_context(
-                RawImageWriter(self._path, self._parser.header, self._workers)
-            )
-        if self._writer is not None:
-            self._writer.write(grains)
-        self._reach(self._parser.position)
+        self._decoder.feed(data)
+        self._reach(self._decoder.position)
 
     def finish(self) -> None:
         """Wait until the image is on the disk; VmdkError when the stream was not complete."""
-        self._parser.finish()
-        if self._writer is not None:
-            self._writer.finish()
+        self._decoder.finish()
         self._reach(self._capacity)
 
     def close(self) -> None:
         """Stop the threads and give up the image's descriptor, finished or not."""
-        self._stack.close()
+        self._decoder.close()

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Decode a stream-optimized VMDK on disk to a sparse raw image."""
+"""Decode a stream-optimized VMDK to a sparse raw image, as it arrives or from a file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from .header import VmdkError
@@ -14,6 +14,63 @@ from .raw_image import RawImageWriter
 from .stream import StreamParser
 
 _PIECE = 1 << 20  # bytes read at a time
+
+
+class Decoder:
+    """Takes the bytes of a VMDK in pieces of any size and writes the disk in it.
+
+    Args:
+        image: The raw image; it is made anew when the header has arrived.
+        expected_capacity: The size that the disk must have, in bytes; None accepts any.
+        workers: Threads that decompress; 0 for one for each core.
+    """
+
+    def __init__(self, image: Path, expected_capacity: int | None = None, workers: int = 0) -> None:
+        self._image = image
+        self._workers = workers
+        self._parser = StreamParser(expected_capacity)
+        self._stack = ExitStack()
+        self._writer: RawImageWriter | None = None
+
+    @property
+    def position(self) -> int:
+        """Return how far the stream is, in bytes of the disk's capacity."""
+        return self._parser.position
+
+    @property
+    def capacity(self) -> int:
+        """Return the size of the disk, in bytes; VmdkError before the header has arrived."""
+        return self._parser.header.capacity_bytes
+
+    def feed(self, data: memoryview) -> None:
+        """Decode the next bytes.
+
+        Raises:
+            VmdkError: They are damaged, or belong to another disk.
+            OSError: The image can't be written.
+        """
+        grains = self._parser.feed(data)
+        if self._writer is None and self._parser.has_header:
+            self._writer = self._stack.enter_context(
+                RawImageWriter(self._image, self._parser.header, self._workers)
+            )
+        if self._writer is not None:
+            self._writer.write(grains)
+
+    def finish(self) -> None:
+        """Wait until the image is on the disk.
+
+        Raises:
+            VmdkError: The stream was not complete, or a grain is damaged.
+            OSError: The image can't be written.
+        """
+        self._parser.finish()
+        if self._writer is not None:
+            self._writer.finish()
+
+    def close(self) -> None:
+        """Stop the threads and give up the image's descriptor, finished or not."""
+        self._stack.close()
 
 
 def decode_file(
@@ -38,27 +95,15 @@ def decode_file(
         OSError: A file can't be read or written.
     """
     part = target.with_name(target.name + ".part")
-    parser = StreamParser(expected_capacity)
     try:
-        with ExitStack() as stack:
-            writer = None
+        with _naming(source), closing(Decoder(part, expected_capacity)) as decoder:
             for piece in _pieces(source, on_progress):
-                grains = parser.feed(piece)
-                if writer is None and parser.has_header:
-                    writer = stack.enter_context(RawImageWriter(part, parser.header))
-                if writer is not None:
-                    writer.write(grains)
-            parser.finish()
-            if writer is not None:
-                writer.finish()
+                decoder.feed(piece)
+            decoder.finish()
         part.replace(target)
-    except VmdkError as error:
-        raise VmdkError(
-            f"{source}: {error.message}", action=error.action, **error.details
-        ) from None
     finally:
         part.unlink(missing_ok=True)
-    return parser.header.capacity_bytes
+    return decoder.capacity
 
 
 def check_stream(source: Path) -> int:
@@ -69,15 +114,22 @@ def check_stream(source: Path) -> int:
         OSError: It can't be read.
     """
     parser = StreamParser(keep_grains=False)
-    try:
+    with _naming(source):
         for piece in _pieces(source, None):
             parser.feed(piece)
         parser.finish()
+    return parser.header.capacity_bytes
+
+
+@contextmanager
+def _naming(source: Path) -> Iterator[None]:
+    """Put the file's name in front of what is wrong with its content."""
+    try:
+        yield
     except VmdkError as error:
         raise VmdkError(
             f"{source}: {error.message}", action=error.action, **error.details
         ) from None
-    return parser.header.capacity_bytes
 
 
 def _pieces(source: Path, on_progress: Callable[[int, int], None] | None) -> Iterator[memoryview]:
