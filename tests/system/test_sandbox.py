@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,18 @@ def test_a_file_of_the_host_can_be_read_and_not_written(tmp_path: Path) -> None:
         assert refused(f"touch {directory}/written-from-the-sandbox")
     victim = tmp_path / "victim"
     victim.write_text("mine")
-    assert refused(f"cat {victim}")
+    assert refused(f"echo theirs > {victim}")
     assert refused(f"echo theirs > {victim}", readonly=[victim])
     assert shell(f"cat {victim}", readonly=[victim]).stdout == b"mine"
     assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize("directory", ["/tmp", "/var/tmp"])
+def test_what_others_keep_in_a_temporary_directory_is_not_there(directory: str) -> None:
+    with tempfile.NamedTemporaryFile(dir=directory) as theirs:
+        assert Path(theirs.name).exists()
+        assert refused(f"cat {theirs.name}")
+        assert shell(f"ls -A {directory}").stdout == b""
 
 
 def test_evidence_inside_a_writable_directory_stays(tmp_path: Path) -> None:
