@@ -3,8 +3,8 @@
 
 """Hypothesis strategies for values that fit the manifest's schema.
 
-hypothesis-jsonschema reaches into Hypothesis' internals and fails with its
-current releases, so this makes values of the keywords that our schema has.
+hypothesis-jsonschema fails with Hypothesis' current releases, into whose
+internals it reaches, so this makes values of the keywords that our schema has.
 """
 
 from __future__ import annotations
