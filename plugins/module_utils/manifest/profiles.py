@@ -171,17 +171,6 @@ def load_profile(path: Path) -> Profile:
     return _profile(content, str(path), path.stem)
 
 
-def effective(
-    task: Mapping[str, Any], profile: Profile | None, defaults: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the settings in force: the task's win over the profile's, those over the defaults.
-
-    What the task leaves at None it doesn't set.
-    """
-    set_by_task = {name: value for name, value in task.items() if value is not None}
-    return {**defaults, **(profile.settings if profile else {}), **set_by_task}
-
-
 def _profile(content: Mapping[str, Any], source: str, fallback_name: str) -> Profile:
     unknown = [
         key

@@ -12,7 +12,6 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.findin
 )
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.profiles import (
     OWN,
-    effective,
     find_profile,
     load_profile,
 )
@@ -121,14 +120,3 @@ def test_own(name):
     assert profile.name == name and profile.description
     # A manifest names each disk's own file; an archive is one file.
     assert profile.settings["manifest"] is (name != "archive")
-
-
-def test_task_over_profile_over_default():
-    profile = find_profile("archive", [])
-    settings = effective(
-        {"format": "ovf", "parallel": None},
-        profile,
-        {"format": "ovf", "parallel": 8, "resume": True},
-    )
-    assert (settings["format"], settings["parallel"], settings["resume"]) == ("ovf", 2, True)
-    assert effective({}, None, {"parallel": 8}) == {"parallel": 8}
