@@ -106,6 +106,18 @@ options:
         A UEFI guest may not boot without them.
     type: bool
     default: true
+  cdrom_images:
+    description:
+      - Whether the images in the VM's CD drives are exported too. A machine that boots from its disks
+        needs none, and they make an export larger.
+    type: bool
+    default: false
+  stall_timeout:
+    description:
+      - Seconds without a byte from an ESXi host after which the connection counts as broken, and the
+        file is fetched anew.
+    type: int
+    default: 60
   check_space:
     description:
       - Whether an export is refused that may not fit the filesystem of O(dest).
@@ -299,7 +311,7 @@ files:
       description: Its digest, as algorithm, colon and hexadecimal digits.
       type: str
     kind:
-      description: What it is, one of V(disk), V(nvram), V(descriptor), V(manifest), V(ova).
+      description: What it is, one of V(disk), V(nvram), V(cdrom), V(descriptor), V(manifest), V(ova).
       type: str
 disks:
   description: The disks, in the order in which the firmware tries to boot them.
@@ -428,7 +440,35 @@ vm:
           description: The number of its PCI slot, V(192) for what Linux then calls C(ens192).
           type: int
         addresses:
-          description: The addresses that VMware Tools reported, if the guest was running.
+          description: The addresses that VMware Tools reported, if the guest was running or was shut down for this.
+          type: list
+          elements: str
+        ip_config:
+          description: The same addresses with the C(prefix) of the network and the C(origin), where Tools tell them.
+          type: list
+          elements: dict
+          contains:
+            address:
+              description: The IP address.
+              type: str
+              sample: 192.0.2.10
+            prefix:
+              description: The bits of its network's prefix.
+              type: int
+              sample: 24
+            origin:
+              description: How the guest came by it, such as V(manual) or V(dhcp).
+              type: str
+        gateways:
+          description: The addresses of the gateways of the guest's default routes through this adapter.
+          type: list
+          elements: str
+        dns_servers:
+          description: The addresses of the name servers that the guest asks.
+          type: list
+          elements: str
+        dns_search:
+          description: The domains that the guest looks names up in.
           type: list
           elements: str
 duration:
@@ -486,6 +526,8 @@ def argument_spec() -> dict[str, Any]:
         "verify": {"type": "bool", "default": False},
         "working_copies": {"type": "bool", "default": False},
         "nvram": {"type": "bool", "default": True},
+        "cdrom_images": {"type": "bool", "default": False},
+        "stall_timeout": {"type": "int", "default": 60},
         "check_space": {"type": "bool", "default": True},
         "snapshot": {
             "type": "dict",
@@ -532,6 +574,8 @@ def export_request(options: dict[str, Any]) -> ExportRequest:
         verify=options["verify"],
         working_copies=options["working_copies"],
         nvram=options["nvram"],
+        cdrom_images=options["cdrom_images"],
+        stall_timeout=options["stall_timeout"],
         check_space=options["check_space"],
         snapshot=SnapshotRequest(snapshot["name"], snapshot["quiesce"]) if wanted else None,
         power_off=options["power_off"],

@@ -276,3 +276,27 @@ def test_nvram_is_exported_unless_it_is_left_out(
         assert without.get("changed") is True, without
         assert not (tmp_path / "without" / "small01.nvram").exists()
         assert "nvram" not in Path(without["mf_path"]).read_text()
+
+
+def test_cd_images_are_exported_where_they_are_wanted(
+    small_inventory: dict[str, Any], tmp_path: Path
+) -> None:
+    (small, _live) = small_inventory["vms"]
+    image = tmp_path / "tools.iso"
+    image.write_bytes(b"CD001" * 10_000)
+    with Vcsim({"vms": [{**small, "cdroms": [{"path": str(image)}]}]}) as vcenter:
+        dest = tmp_path / "out"
+        without = export(vcenter, dest)
+        assert without.get("changed") is True, without
+        assert {file["kind"] for file in without["files"]} == {"disk", "descriptor", "manifest"}
+        assert ".iso" not in Path(without["ovf_path"]).read_text()
+        result = export(vcenter, dest, cdrom_images=True)
+        assert result.get("changed") is True, result
+        # The disks are those of the first time.
+        assert result["bytes_transferred"] == image.stat().st_size
+        (fetched,) = (file for file in result["files"] if file["kind"] == "cdrom")
+        assert Path(fetched["path"]) == dest / "small01-cdrom1.iso"
+        assert Path(fetched["path"]).read_bytes() == image.read_bytes()
+        assert "small01-cdrom1.iso" in Path(result["mf_path"]).read_text()
+        assert "small01-cdrom1.iso" in Path(result["ovf_path"]).read_text()
+        assert export(vcenter, dest, cdrom_images=True).get("changed") is False

@@ -68,6 +68,22 @@ def test_what_passes_is_survived(
     assert lease_ends(small_vcenter) == ["completed"]
 
 
+def test_a_stall_is_a_broken_connection(
+    small_vcenter: Vcsim, small_inventory: dict[str, Any], tmp_path: Path
+) -> None:
+    small_vcenter.set_faults(
+        [{"kind": "stall", "file": 0, "after_percent": 50, "seconds": 60, "count": 1}]
+    )
+    started = time.monotonic()
+    result = export(small_vcenter, tmp_path, stall_timeout=2)
+    assert result.get("changed") is True, result
+    assert time.monotonic() - started < 30
+    assert any("2 s" in warning for warning in warnings_of(result)), warnings_of(result)
+    assert digests_in(tmp_path) == source_digests(small_inventory)
+    assert names_in(tmp_path) == COMPLETE
+    assert lease_ends(small_vcenter) == ["completed"]
+
+
 def test_503_twice_then_fine(small_vcenter: Vcsim, tmp_path: Path) -> None:
     small_vcenter.set_faults([{"kind": "status", "file": 1, "code": 503, "count": 2}])
     result = export(small_vcenter, tmp_path)

@@ -25,9 +25,15 @@ class Account:
         self, source: Source, request: ExportRequest, damaged: Collection[str] = ()
     ) -> None:
         self._identity = source.identity
+        self._guest_networks = {
+            mac: network.as_dict() for mac, network in source.vm.guest_networks().items()
+        }
         self._request = request
         earlier = read_record(request.directory)
         self._files: dict[str, ExportedFile] = {}
+        if earlier is not None and earlier.is_of(self._identity, request.checksum_algorithm):
+            # The run before this one has shut the guest down.
+            self._guest_networks = self._guest_networks or earlier.guest_networks
         if (
             request.resume
             and earlier is not None
@@ -42,7 +48,7 @@ class Account:
             }
         # From here on nothing may speak for files that are about to be replaced.
         (request.directory / FILE_NAME).unlink(missing_ok=True)
-        if self._files:
+        if self._files or self._guest_networks:
             self._write(self._files.values(), complete=False)
 
     def finished(self, name: str) -> ExportedFile | None:
@@ -99,7 +105,9 @@ class Account:
             duration=duration,
             bytes_transferred=transferred,
             files=tuple(files),
+            extras=self._request.extras,
             members=tuple(members),
+            guest_networks=self._guest_networks,
         )
         write_record(self._request.directory, record)
         return record

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ..vsphere.facts import Disk, Vm, controller_kind
@@ -26,21 +26,21 @@ class ExportItem:
     name: str
     """Its file name in the export."""
     kind: str
-    """disk or nvram."""
+    """disk, nvram or cdrom."""
     disk: Disk | None = None
     index: int = 0
     """The disk's place among the VM's disks."""
 
 
-def match_urls(vm: Vm, urls: Sequence[DeviceUrl], *, nvram: bool = True) -> tuple[ExportItem, ...]:
-    """Return what to fetch: every disk, in the order of the VM's disks, then the NVRAM file.
-
-    CD images are left out: they belong to no machine that boots from its disks.
+def match_urls(
+    vm: Vm, urls: Sequence[DeviceUrl], extras: Collection[str] = ("nvram",)
+) -> tuple[ExportItem, ...]:
+    """Return what to fetch: every disk, in the order of the VM's disks, then the extras.
 
     Args:
         vm: The VM.
         urls: What the lease offers.
-        nvram: Whether the NVRAM file is wanted, where there is one.
+        extras: What is wanted beside the disks, where there is such: "nvram", "cdrom".
 
     Raises:
         ExportError: The lease lacks a disk of the VM or offers one that it doesn't have.
@@ -74,10 +74,20 @@ def match_urls(vm: Vm, urls: Sequence[DeviceUrl], *, nvram: bool = True) -> tupl
         ExportItem(matched[disk.key], names.disk_name(vm, index), "disk", disk, index)
         for index, disk in enumerate(vm.disks)
     ]
-    if nvram:
-        variables = [url for url in urls if not url.is_disk and url.target_id.endswith(".nvram")]
-        items += [ExportItem(url, names.nvram_name(vm), "nvram") for url in variables[:1]]
+    if "nvram" in extras:
+        items += [
+            ExportItem(url, names.nvram_name(vm), "nvram") for url in _ending(urls, ".nvram")[:1]
+        ]
+    if "cdrom" in extras:
+        items += [
+            ExportItem(url, names.cdrom_name(vm, index), "cdrom")
+            for index, url in enumerate(_ending(urls, ".iso"))
+        ]
     return tuple(items)
+
+
+def _ending(urls: Sequence[DeviceUrl], suffix: str) -> list[DeviceUrl]:
+    return [url for url in urls if not url.is_disk and url.target_id.lower().endswith(suffix)]
 
 
 def _device_address(match: re.Match[str]) -> tuple[str, int, int]:

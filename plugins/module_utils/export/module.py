@@ -149,7 +149,8 @@ def _powered_off(
     )
     try:
         # What was written on the way down has changed the state that identifies the export.
-        yield replace(source, vm=read_vm(source.instance, source.managed_object))
+        off = read_vm(source.instance, source.managed_object)
+        yield replace(source, vm=off.with_guest_networks(vm.guest_networks()))
     except BaseException:
         if request.restart_on_failure:
             try:
@@ -179,6 +180,8 @@ def _check_request(request: ExportRequest) -> None:
         raise ExportError(f"dest must be an absolute path, and {request.directory} is not.")
     if request.parallel < 1:
         raise ExportError(f"parallel must be at least 1, and is {request.parallel}.")
+    if request.stall_timeout < 1:
+        raise ExportError(f"stall_timeout must be at least 1, and is {request.stall_timeout}.")
     if request.bandwidth_limit < 0:
         raise ExportError("bandwidth_limit must not be negative.")
     if request.compress and not request.ova:

@@ -33,6 +33,11 @@ def nvram_name(vm: Vm) -> str:
     return f"{base_name(vm)}.nvram"
 
 
+def cdrom_name(vm: Vm, index: int) -> str:
+    """Return the file name of a CD image; the first has the index 0 and the number 1."""
+    return f"{base_name(vm)}-cdrom{index + 1}.iso"
+
+
 def ova_name(vm: Vm, *, compress: bool) -> str:
     """Return the file name of the package in one file."""
     return f"{base_name(vm)}.ova{'.gz' if compress else ''}"

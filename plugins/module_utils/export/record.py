@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..atomic import write_text
 from ..vsphere.facts import Vm
+from ..vsphere.guest_network import GuestNetwork
 
 FILE_NAME = "export.json"
 _FORM = 1
@@ -25,7 +26,7 @@ class ExportedFile:
 
     name: str
     kind: str
-    """descriptor, manifest, disk, nvram, or ova."""
+    """descriptor, manifest, disk, nvram, cdrom, or ova."""
     size: int
     checksum: str
     device_key: int | None = None
@@ -43,7 +44,10 @@ class Record:
         duration: Seconds it took.
         bytes_transferred: What was received.
         files: The files that are in place.
+        extras: The kinds of files that were asked for beside the disks.
         members: What is inside an OVA among them, in its order.
+        guest_networks: What the guest had on its NICs before it was shut down, by their MAC
+            addresses, as GuestNetwork.as_dict() has it: a VM that is off tells nothing more.
     """
 
     identity: dict[str, Any]
@@ -52,11 +56,19 @@ class Record:
     duration: float
     bytes_transferred: int
     files: tuple[ExportedFile, ...]
+    extras: tuple[str, ...]
     members: tuple[ExportedFile, ...] = ()
+    guest_networks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def is_of(self, identity: Mapping[str, Any], checksum_algorithm: str) -> bool:
         """Tell whether its files are those of this VM in this state, with these digests."""
         return self.identity == identity and self.checksum_algorithm == checksum_algorithm
+
+    def seen_networks(self) -> dict[str, GuestNetwork]:
+        """Return guest_networks as they were read."""
+        return {
+            mac: GuestNetwork.from_dict(values) for mac, values in self.guest_networks.items()
+        }
 
 
 def identity_of(vm: Vm, vcenter_uuid: str) -> dict[str, Any]:
@@ -82,7 +94,10 @@ def read_record(directory: Path) -> Record | None:
             return None
         for group in ("files", "members"):
             data[group] = tuple(ExportedFile(**entry) for entry in data[group])
-        return Record(**data)
+        data["extras"] = tuple(data["extras"])
+        record = Record(**data)
+        record.seen_networks()
+        return record
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # A record that is missing or unreadable only costs a new export.
         return None

@@ -57,6 +57,10 @@ class ExportRequest:
     """Whether each disk is also written as a raw image, in the same pass."""
     nvram: bool = True
     """Whether the firmware's variables are fetched, where the VM has such."""
+    cdrom_images: bool = False
+    """Whether the images in the VM's CD drives are fetched."""
+    stall_timeout: float = 60.0
+    """Seconds without a byte after which a connection counts as broken."""
     verify: bool = False
     """Whether the files of an export that is there are read again and compared."""
     check_space: bool = True
@@ -69,3 +73,9 @@ class ExportRequest:
     force_power_off: bool = False
     restart_on_failure: bool = False
     """Whether a VM that was shut down for an export that failed is started again."""
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Return the kinds of files that are wanted beside the disks."""
+        wanted = {"nvram": self.nvram, "cdrom": self.cdrom_images}
+        return tuple(kind for kind, want in wanted.items() if want)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..vmdk.working_copy import is_fresh_copy
 from ..vsphere.connection import VCenter
-from ..vsphere.facts import Disk, Vm
+from ..vsphere.facts import Disk, Nic, Vm
 from . import names
 from .fetching import working_copy_of
 from .record import ExportedFile, Record
@@ -21,6 +21,7 @@ from .request import ExportRequest
 def result_of(record: Record, vm: Vm, vcenter: VCenter, request: ExportRequest) -> dict[str, Any]:
     """Return the result of an export, new or unchanged."""
     directory = request.directory
+    vm = vm.with_guest_networks(record.seen_networks())
     parts = record.members or record.files
     by_kind = {file.kind: file for file in (*parts, *record.files)}
     by_key = {file.device_key: file for file in parts if file.kind == "disk"}
@@ -69,9 +70,14 @@ def vm_result(vm: Vm, vcenter: VCenter) -> dict[str, Any]:
     """Return the facts of a VM as a result."""
     facts: dict[str, Any] = asdict(vm)
     del facts["disks"], facts["tools_running"]
-    facts["nics"] = [{**nic, "addresses": list(nic["addresses"])} for nic in facts["nics"]]
+    facts["nics"] = [_nic(nic) for nic in vm.nics]
     facts["vcenter_url"] = vcenter.url
     return facts
+
+
+def _nic(nic: Nic) -> dict[str, Any]:
+    facts = {key: value for key, value in vars(nic).items() if key != "guest"}
+    return {**facts, **nic.guest.as_dict()}
 
 
 def _package_paths(directory: Path, package: dict[str, str]) -> dict[str, str]:

@@ -49,6 +49,7 @@ def complete_export(source: Source, request: ExportRequest) -> Record | None:
         record is not None
         and record.complete
         and record.is_of(source.identity, request.checksum_algorithm)
+        and record.extras == request.extras
         and [file.name for file in record.files if file.kind == "ova"]
         == _ova_wanted(source, request)
         and all(is_intact(request.directory, file) for file in record.files)
@@ -146,7 +147,7 @@ def _under_lease(
         lease.on_lost = cancellation.cancel
         if request.checksum_algorithm == "sha256":
             lease.ask_for_sha256()
-        items = match_urls(source.vm, lease.urls, nvram=request.nvram)
+        items = match_urls(source.vm, lease.urls, request.extras)
         tries = 1
         while True:
             try:

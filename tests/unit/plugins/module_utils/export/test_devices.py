@@ -25,7 +25,7 @@ def test_disks_keep_the_vms_order_whatever_the_leases() -> None:
     ]
 
 
-def test_nvram_comes_last_and_cd_images_not_at_all() -> None:
+def test_extras_follow_the_disks_where_they_are_wanted() -> None:
     urls = [
         url("/vm-42/nvram", is_disk=False, target="web01.nvram"),
         url("/vm-42/VirtualIDEController1:0", is_disk=False, target="image.iso"),
@@ -33,7 +33,9 @@ def test_nvram_comes_last_and_cd_images_not_at_all() -> None:
     ]
     machine = vm(disk(0))
     assert [item.name for item in match_urls(machine, urls)] == ["web01-disk1.vmdk", "web01.nvram"]
-    assert [item.kind for item in match_urls(machine, urls, nvram=False)] == ["disk"]
+    assert [item.kind for item in match_urls(machine, urls, ())] == ["disk"]
+    everything = match_urls(machine, urls, ("nvram", "cdrom"))
+    assert [item.name for item in everything][1:] == ["web01.nvram", "web01-cdrom1.iso"]
 
 
 def test_a_key_of_another_form_means_the_only_disk_left() -> None:

@@ -23,7 +23,7 @@ from ansible_collections.hypersdk.hyper2kvm.tests.unit.plugins.module_utils.expo
 )
 
 FILE = ExportedFile("web01-disk1.vmdk", "disk", 4, "sha256:aa", 2000)
-RECORD = Record(identity_of(vm(disk(0)), "vc"), "sha256", True, 1.5, 4, (FILE,))
+RECORD = Record(identity_of(vm(disk(0)), "vc"), "sha256", True, 1.5, 4, (FILE,), ("nvram",))
 
 
 def test_comes_back_as_it_was(tmp_path: Path) -> None:
