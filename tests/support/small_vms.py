@@ -63,7 +63,24 @@ def make(directory: Path) -> dict[str, Any]:
                 "power_state": "poweredOn",
                 "tools": True,
                 "disks": [{"path": str(data)}],
-                "nics": [{"network": "VM Network", "adapter": "vmxnet3"}],
+                "nics": [
+                    {
+                        "mac": "00:50:56:8a:21:01",
+                        "network": "VM Network",
+                        "adapter": "vmxnet3",
+                        "addresses": ["192.0.2.21/24", "2001:db8::21/64", "fe80::21"],
+                        "gateways": ["192.0.2.1", "2001:db8::1"],
+                        "dns": ["192.0.2.53"],
+                        "search": ["example.com"],
+                    },
+                    {
+                        "mac": "00:50:56:8a:21:02",
+                        "network": "VM Network",
+                        "adapter": "e1000e",
+                        "addresses": ["198.51.100.21/28"],
+                        "dhcp": True,
+                    },
+                ],
             },
         ]
     }

@@ -54,12 +54,17 @@ type diskSpec struct {
 }
 
 type nicSpec struct {
-	MAC       string   `json:"mac"`
-	Network   string   `json:"network"`
-	Adapter   string   `json:"adapter"` // vmxnet3, e1000, e1000e
-	PCISlot   int32    `json:"pci_slot"`
-	DVPort    bool     `json:"distributed"` // the network is a distributed port group
-	Addresses []string `json:"addresses"`   // what VMware Tools report while the VM is on
+	MAC     string `json:"mac"`
+	Network string `json:"network"`
+	Adapter string `json:"adapter"` // vmxnet3, e1000, e1000e
+	PCISlot int32  `json:"pci_slot"`
+	DVPort  bool   `json:"distributed"` // the network is a distributed port group
+	// What VMware Tools report while the VM is on.
+	Addresses []string `json:"addresses"` // with a prefix, as in 192.0.2.10/24, if Tools tell it
+	DHCP      bool     `json:"dhcp"`      // where the addresses come from
+	Gateways  []string `json:"gateways"`
+	DNS       []string `json:"dns"`
+	Search    []string `json:"search"`
 }
 
 type fileSpec struct {
@@ -133,6 +138,9 @@ func (v *vmSpec) complete(base string) error {
 	for i := range v.NICs {
 		setDefault(&v.NICs[i].Network, defaultNetwork)
 		setDefault(&v.NICs[i].Adapter, "vmxnet3")
+		if _, _, err := v.NICs[i].configured(); err != nil {
+			return fmt.Errorf("nic %d: %w", i, err)
+		}
 	}
 	for i := range v.CDROMs {
 		if err := absolute(&v.CDROMs[i].Path, base); err != nil {

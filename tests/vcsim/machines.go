@@ -222,7 +222,7 @@ func setTools(vm *simulator.VirtualMachine, spec vmSpec, on bool) {
 	guest.ToolsVersionStatus2 = string(types.VirtualMachineToolsVersionStatusGuestToolsNotInstalled)
 	guest.ToolsRunningStatus = string(types.VirtualMachineToolsRunningStatusGuestToolsNotRunning)
 	guest.GuestState = string(types.VirtualMachineGuestStateNotRunning)
-	guest.HostName, guest.IpAddress, guest.Net = "", "", nil
+	guest.HostName, guest.IpAddress, guest.Net, guest.IpStack = "", "", nil, nil
 	if spec.Tools {
 		guest.ToolsStatus = types.VirtualMachineToolsStatusToolsNotRunning
 		guest.ToolsVersionStatus2 = string(types.VirtualMachineToolsVersionStatusGuestToolsUnmanaged)
@@ -234,7 +234,7 @@ func setTools(vm *simulator.VirtualMachine, spec vmSpec, on bool) {
 		guest.ToolsStatus = types.VirtualMachineToolsStatusToolsOk
 		guest.ToolsRunningStatus = string(types.VirtualMachineToolsRunningStatusGuestToolsRunning)
 		guest.HostName = spec.Name
-		guest.Net = guestNICs(vm, spec)
+		guest.Net, guest.IpStack = guestNetwork(vm, spec)
 		for _, nic := range guest.Net {
 			if len(nic.IpAddress) > 0 && guest.IpAddress == "" {
 				guest.IpAddress = nic.IpAddress[0]
@@ -246,23 +246,4 @@ func setTools(vm *simulator.VirtualMachine, spec vmSpec, on bool) {
 	vm.Summary.Guest.ToolsVersionStatus2 = guest.ToolsVersionStatus2
 	vm.Summary.Guest.HostName = guest.HostName
 	vm.Summary.Guest.IpAddress = guest.IpAddress
-}
-
-func guestNICs(vm *simulator.VirtualMachine, spec vmSpec) []types.GuestNicInfo {
-	var nics []types.GuestNicInfo
-	for _, device := range vm.Config.Hardware.Device {
-		card, ok := device.(types.BaseVirtualEthernetCard)
-		if !ok || len(nics) == len(spec.NICs) {
-			continue
-		}
-		nic := spec.NICs[len(nics)]
-		nics = append(nics, types.GuestNicInfo{
-			Network:        nic.Network,
-			IpAddress:      nic.Addresses,
-			MacAddress:     card.GetVirtualEthernetCard().MacAddress,
-			Connected:      true,
-			DeviceConfigId: card.GetVirtualEthernetCard().Key,
-		})
-	}
-	return nics
 }

@@ -66,9 +66,7 @@ class Record:
 
     def seen_networks(self) -> dict[str, GuestNetwork]:
         """Return guest_networks as they were read."""
-        return {
-            mac: GuestNetwork.from_dict(values) for mac, values in self.guest_networks.items()
-        }
+        return {mac: GuestNetwork.from_dict(values) for mac, values in self.guest_networks.items()}
 
 
 def identity_of(vm: Vm, vcenter_uuid: str) -> dict[str, Any]:

@@ -202,6 +202,10 @@ def _nic(index: int, nic: Nic) -> dict[str, Any]:
         "adapter_type": nic.adapter_type,
         "pci_slot": nic.pci_slot,
         "addresses": list(nic.addresses),
+        "ip_config": [dict(config) for config in nic.ip_config],
+        "gateways": list(nic.gateways),
+        "dns_servers": list(nic.dns_servers),
+        "dns_search": list(nic.dns_search),
     }
 
 

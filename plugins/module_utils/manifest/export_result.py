@@ -106,8 +106,30 @@ def _nic(index: int, nic: Any) -> Nic:
         label=str(nic.get("label") or ""),
         adapter_type=str(nic.get("adapter_type") or ""),
         pci_slot=_whole(nic, where, "pci_slot"),
-        addresses=tuple(str(address) for address in nic.get("addresses") or []),
+        addresses=_strings(nic, "addresses"),
+        ip_config=tuple(
+            _ip_config(place, config, where)
+            for place, config in enumerate(nic.get("ip_config") or [])
+        ),
+        gateways=_strings(nic, "gateways"),
+        dns_servers=_strings(nic, "dns_servers"),
+        dns_search=_strings(nic, "dns_search"),
     )
+
+
+def _ip_config(place: int, config: Any, nic: str) -> dict[str, Any]:
+    where = f"{nic}.ip_config[{place}]"
+    if not isinstance(config, Mapping):
+        raise ManifestError(f"{where} is {shown(config)}, which is not an object.", action=_ACTION)
+    return {
+        "address": _member(config, where, "address", str),
+        "prefix": _whole(config, where, "prefix"),
+        "origin": str(config.get("origin") or ""),
+    }
+
+
+def _strings(holder: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    return tuple(str(value) for value in holder.get(key) or [])
 
 
 def _member(holder: Mapping[str, Any], where: str, key: str, kind: Any) -> Any:

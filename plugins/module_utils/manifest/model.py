@@ -44,7 +44,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Nic:
-    """One network interface, as far as its source describes it."""
+    """One network interface, as far as its source describes it; ip_config as schema.IP_CONFIG says."""
 
     mac: str = ""
     network: str = ""
@@ -52,6 +52,10 @@ class Nic:
     adapter_type: str = ""
     pci_slot: int | None = None
     addresses: tuple[str, ...] = ()
+    ip_config: tuple[Mapping[str, Any], ...] = ()
+    gateways: tuple[str, ...] = ()
+    dns_servers: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -215,6 +215,31 @@ DISK: dict[str, Any] = {
     "additionalProperties": False,
 }
 
+IP_CONFIG: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "address": text("IP address."),
+        "prefix": {
+            "description": "Bits of its network's prefix, such as 24.",
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 128,
+        },
+        "origin": text("How the guest came by it: manual, dhcp, linklayer, random or other."),
+    },
+    "required": ["address"],
+    "additionalProperties": False,
+}
+
+
+def _seen(what: str) -> dict[str, Any]:
+    return {
+        "description": f"{what} An extension: hyper2kvm 0.2.1 doesn't read it.",
+        "type": "array",
+        "items": {"type": "string"},
+    }
+
+
 NIC: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -232,12 +257,18 @@ NIC: dict[str, Any] = {
             "type": "integer",
             "minimum": 0,
         },
-        "addresses": {
-            "description": "IP addresses that the guest was seen to have on this NIC. "
+        "addresses": _seen("IP addresses that the guest was seen to have on this NIC."),
+        "ip_config": {
+            "description": "The same addresses with what vSphere knows of them. "
             "An extension: hyper2kvm 0.2.1 doesn't read it.",
             "type": "array",
-            "items": {"type": "string"},
+            "items": IP_CONFIG,
         },
+        "gateways": _seen(
+            "Addresses of the gateways of the guest's default routes through this NIC."
+        ),
+        "dns_servers": _seen("Addresses of the name servers that the guest asks."),
+        "dns_search": _seen("Domains that the guest looks names up in."),
     },
     "additionalProperties": False,
 }

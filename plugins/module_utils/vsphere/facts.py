@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .guest_network import GuestNetwork, guest_networks
 from .inventory import path_of, read, unescape
 
 try:
@@ -32,6 +33,7 @@ _PATHS = (
     "layoutEx",
     "guest.toolsRunningStatus",
     "guest.net",
+    "guest.ipStack",
     "runtime.powerState",
     "runtime.host",
 )
@@ -67,7 +69,8 @@ class Nic:
     network: str
     adapter_type: str
     pci_slot: int | None
-    addresses: tuple[str, ...]
+    guest: GuestNetwork = field(default_factory=GuestNetwork)
+    """What the guest was seen to have on it."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,19 @@ class Vm:
     change_version: str
     disks: tuple[Disk, ...]
     nics: tuple[Nic, ...]
+
+    def with_guest_networks(self, seen: Mapping[str, GuestNetwork]) -> Vm:
+        """Return the VM with what was seen of its NICs at another time, and nothing else of them.
+
+        Args:
+            seen: By the NICs' MAC addresses in lowercase.
+        """
+        nics = (replace(nic, guest=seen.get(nic.mac, GuestNetwork())) for nic in self.nics)
+        return replace(self, nics=tuple(nics))
+
+    def guest_networks(self) -> dict[str, GuestNetwork]:
+        """Return what is known of the guest's network, by the NICs' MAC addresses."""
+        return {nic.mac: nic.guest for nic in self.nics if nic.guest != GuestNetwork()}
 
 
 def read_vm(instance: Any, vm: Any, snapshot: Any = None) -> Vm:
@@ -134,7 +150,11 @@ def read_vm(instance: Any, vm: Any, snapshot: Any = None) -> Vm:
         disks=_disks(
             devices, getattr(boot, "bootOrder", None) or (), _used(properties.get("layoutEx"))
         ),
-        nics=_nics(instance, devices, properties.get("guest.net", ())),
+        nics=_nics(
+            instance,
+            devices,
+            guest_networks(properties.get("guest.net", ()), properties.get("guest.ipStack", ())),
+        ),
     )
 
 
@@ -192,10 +212,9 @@ def _disks(
     return tuple(sorted(disks, key=rank))
 
 
-def _nics(instance: Any, devices: Iterable[Any], guest_net: Iterable[Any]) -> tuple[Nic, ...]:
-    reported = {
-        (entry.macAddress or "").lower(): tuple(entry.ipAddress or ()) for entry in guest_net
-    }
+def _nics(
+    instance: Any, devices: Iterable[Any], seen: Mapping[str, GuestNetwork]
+) -> tuple[Nic, ...]:
     nics = []
     for device in devices:
         if not isinstance(device, vim.vm.device.VirtualEthernetCard):
@@ -208,7 +227,7 @@ def _nics(instance: Any, devices: Iterable[Any], guest_net: Iterable[Any]) -> tu
                 network=_network(instance, device.backing),
                 adapter_type=_kind(device),
                 pci_slot=getattr(device.slotInfo, "pciSlotNumber", None),
-                addresses=reported.get(mac, ()),
+                guest=seen.get(mac, GuestNetwork()),
             )
         )
     return tuple(nics)
