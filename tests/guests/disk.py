@@ -51,6 +51,7 @@ class Partition:
     offset: int
     size: int
     bootable: bool = False
+    kind: int = 0x83  # Linux; 0x8E for LVM
 
 
 def whole_disk(capacity: int, *, bootable: bool = False) -> Partition:
@@ -74,7 +75,7 @@ def write_partition_table(
             "<B3sB3sII",
             0x80 if partition.bootable else 0,
             b"\xfe\xff\xff",  # no cylinders, heads, sectors: use the numbers below
-            0x83,
+            partition.kind,
             b"\xfe\xff\xff",
             partition.offset // SECTOR,
             partition.size // SECTOR,
@@ -106,19 +107,23 @@ def make_ext4(image: Path, partition: Partition, tree: Path, *, label: str, uuid
     configuration.unlink()
 
 
-def install_grub_files(tree: Path) -> None:
+def install_grub_files(
+    tree: Path, *, directory: str = "/boot/grub", modules: Sequence[str] = _GRUB_MODULES
+) -> None:
     """Put into a tree's /boot/grub what grub-install does, with the tree's own GRUB.
 
-    That is the modules, and core.img with the prefix of the first partition of
-    the first disk.
+    Args:
+        tree: The guest's tree.
+        directory: Where GRUB finds that on the first partition of the first disk.
+        modules: Those in core.img, enough to read that directory.
     """
     namespace.run_inside(
         tree,
         "mkdir -p /boot/grub/i386-pc\n"
         "cp /usr/lib/grub/i386-pc/*.mod /usr/lib/grub/i386-pc/*.lst /usr/lib/grub/i386-pc/boot.img"
         " /boot/grub/i386-pc/\n"
-        "grub-mkimage -O i386-pc -p '(hd0,msdos1)/boot/grub' -o /boot/grub/i386-pc/core.img "
-        + " ".join(_GRUB_MODULES),
+        f"grub-mkimage -O i386-pc -p '(hd0,msdos1){directory}' -o /boot/grub/i386-pc/core.img "
+        + " ".join(modules),
         seconds=120,
     )
 

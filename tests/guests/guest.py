@@ -39,12 +39,28 @@ class Nic:
 
 
 @dataclass(frozen=True)
+class Way:
+    """One of the network configurations that a guest holds.
+
+    Which of them is in force is said at boot, by the firmware's tables. With a
+    vlan the addresses are reached through tagged frames only.
+    """
+
+    name: str
+    title: str
+    nics: tuple[Nic, ...]
+    vlan: int = 0
+
+
+@dataclass(frozen=True)
 class Guest:
     """A guest in the cache.
 
     login_pattern matches the serial console when the guest is up. Each of nics
     listens on answer_port and says answer_line to whoever connects.
-    data_files maps paths below data_mount to SHA-256 digests.
+    data_files maps paths below data_mount to SHA-256 digests. controller is
+    what the boot disk hangs on: "pvscsi" or "sata". A guest with ways has the
+    addresses of nics only when no way is named at its boot.
     """
 
     name: str
@@ -63,6 +79,13 @@ class Guest:
     answer_line: str
     data_mount: str
     data_files: dict[str, str]
+    controller: str = "pvscsi"
+    ways: tuple[Way, ...] = ()
+
+    def way(self, name: str) -> Way:
+        """Return a way by its name."""
+        (found,) = (way for way in self.ways if way.name == name)
+        return found
 
     @property
     def boot_disk(self) -> Path:
@@ -93,6 +116,8 @@ class Guest:
             "answer_line": self.answer_line,
             "data_mount": self.data_mount,
             "data_files": self.data_files,
+            "controller": self.controller,
+            "ways": [{**vars(way), "nics": [vars(nic) for nic in way.nics]} for way in self.ways],
         }
 
     def inventory_vm(self) -> dict[str, Any]:
@@ -143,11 +168,16 @@ def load(directory: Path) -> Guest:
     plain = (
         *("name", "hostname", "firmware", "guest_id", "guest_full_name", "cpu", "memory_mb"),
         *("login_pattern", "answer_port", "answer_line", "data_mount", "data_files"),
+        "controller",
     )
     return Guest(
         directory=directory,
         boot=disk("boot"),
         data=disk("data"),
         nics=tuple(Nic(**nic) for nic in document["nics"]),
+        ways=tuple(
+            Way(**{**way, "nics": tuple(Nic(**nic) for nic in way["nics"])})
+            for way in document["ways"]
+        ),
         **{name: document[name] for name in plain},
     )

@@ -21,26 +21,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.hypersdk.hyper2kvm.tests.guests import arp
 from ansible_collections.hypersdk.hyper2kvm.tests.guests import guest as guests
 from ansible_collections.hypersdk.hyper2kvm.tests.guests.guest import Guest, Nic
+from ansible_collections.hypersdk.hyper2kvm.tests.guests.hardware import (
+    HARDWARE,
+    Wires,
+    command_line,
+)
 from ansible_collections.hypersdk.hyper2kvm.tests.guests.namespace import DIES_WITH_US
 
-HARDWARE = ("vmware", "virtio")
-
 # Where a boot ends that found no root filesystem or no working system in it.
-STRANDED = r"\(initramfs\)|Kernel panic|emergency mode|grub rescue>"
-
-# The boot disk on SCSI (0:0), the data disk on SATA (0:0).
-_VMWARE_DISKS = ("scsi-hd,bus=scsi0.0,scsi-id=0", "ide-hd,bus=ide.0")
-
-# With ACPI hotplug off the slot number of a PCIe root port reaches the guest,
-# so that udev derives the same interface name from it as it does on ESXi.
-_ESXI_SLOTS = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
+STRANDED = r"\(initramfs\)|Kernel panic|emergency mode|grub rescue>|grub>|No bootable device|Shell>"
 
 
 @dataclass(frozen=True)
@@ -54,11 +51,13 @@ class Console:
 
 @dataclass(frozen=True)
 class Machine:
-    """A running QEMU: its console's file and the local ports that lead to its NICs' addresses."""
+    """A running QEMU: its console's file and the ways to its NICs' addresses."""
 
     process: subprocess.Popen[bytes]
     console: Path
-    ports: dict[str, int]  # by interface name
+    wires: Wires
+    vlan: int
+    listening: Mapping[str, socket.socket]  # by MAC address, where frames are exchanged
     started: float
 
     def wait_for(self, pattern: str, seconds: float) -> Console:
@@ -84,13 +83,18 @@ class Machine:
     def answer(self, nic: Nic, seconds: float) -> str:
         """Return the line that the guest says at a NIC's address, trying for some time.
 
+        Inside a VLAN that is the MAC address that replies for it on this NIC's wire.
+
         Raises:
             TimeoutError: Nothing was said.
         """
+        if nic.mac in self.listening:
+            own = self.wires.sockets[nic.mac][0]
+            return arp.ask(self.listening[nic.mac], own, nic.address, self.vlan, seconds)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
-                with socket.create_connection(("127.0.0.1", self.ports[nic.name]), 5) as link:
+                with socket.create_connection(("127.0.0.1", self.wires.ports[nic.mac]), 5) as link:
                     said = link.makefile("r", encoding="utf-8").readline().strip()
             except OSError:
                 said = ""
@@ -101,53 +105,52 @@ class Machine:
 
 
 @contextmanager
-def running(guest: Guest, *, hardware: str, boot_disk: Path | None = None) -> Iterator[Machine]:
+def running(
+    guest: Guest,
+    *,
+    hardware: str,
+    boot_disk: Path | None = None,
+    data_disk: Path | None = None,
+    way: str = "",
+) -> Iterator[Machine]:
     """Run a guest until the block ends.
 
     Args:
         guest: The guest.
-        hardware: "vmware" (PVSCSI and SATA disks, vmxnet3 in ESXi's slots) or "virtio".
+        hardware: "vmware" (its disks' controllers, vmxnet3 in ESXi's slots) or "virtio".
         boot_disk: Another image in place of its boot disk, such as a converted one.
+        data_disk: Another image in place of its data disk.
+        way: The network configuration that is in force, of a guest with several.
     """
-    ports = {nic.name: _free_port() for nic in guest.nics}
-    with tempfile.TemporaryDirectory(prefix="guest-") as scratch:
-        console = Path(scratch) / "console.log"
+    vlan = guest.way(way).vlan if way else 0
+    nics = guest.way(way).nics if way else guest.nics
+    disks = (boot_disk or guest.boot.raw, data_disk or guest.data.raw)
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guest-")))
+        console = scratch / "console.log"
         console.touch()
-        argv = _command_line(guest, hardware, boot_disk or guest.boot.raw, console, ports)
+        wires = Wires(
+            ports={nic.mac: _free_port() for nic in nics if not vlan},
+            ssh_ports={nic.mac: _free_port() for nic in nics if not vlan},
+            sockets={
+                nic.mac: (scratch / f"guest-{number}", scratch / f"ours-{number}")
+                for number, nic in enumerate(nics)
+                if vlan
+            },
+        )
+        listening = {}
+        for mac, (_guest, ours) in wires.sockets.items():
+            listening[mac] = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            listening[mac].bind(str(ours))
+        argv = command_line(
+            *(guest, hardware, disks, nics, wires), scratch=scratch, console=console, way=way
+        )
         process = subprocess.Popen([*DIES_WITH_US, *argv], stdin=subprocess.DEVNULL)
         try:
-            yield Machine(process=process, console=console, ports=ports, started=time.monotonic())
+            yield Machine(process, console, wires, vlan, listening, time.monotonic())
         finally:
             process.kill()
             process.wait()
-
-
-def _command_line(
-    guest: Guest, hardware: str, boot_disk: Path, console: Path, ports: dict[str, int]
-) -> list[str]:
-    argv = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot", "-snapshot"]
-    argv += ["-machine", "q35,accel=tcg", "-cpu", "max", "-smp", str(guest.cpu)]
-    argv += ["-m", str(guest.memory_mb), "-serial", f"file:{console}"]
-    if hardware == "vmware":
-        argv += [*_ESXI_SLOTS, "-device", "pvscsi,id=scsi0"]
-    for number, image in enumerate((boot_disk, guest.data.raw)):
-        driver = "raw" if image.suffix == ".raw" else image.suffix.lstrip(".")
-        argv += ["-drive", f"if=none,id=disk{number},file={image},format={driver}"]
-        device = _VMWARE_DISKS[number] if hardware == "vmware" else "virtio-blk-pci"
-        argv += ["-device", f"{device},drive=disk{number},bootindex={number}"]
-    for number, nic in enumerate(guest.nics):
-        address = nic.address.split("/")[0]
-        forward = f"tcp:127.0.0.1:{ports[nic.name]}-{address}:{guest.answer_port}"
-        network = f"user,id=net{number},restrict=on,net={nic.network},hostfwd={forward}"
-        argv += ["-netdev", network]
-        if hardware == "vmware":
-            port = f"pcie-root-port,id=port{number},chassis={number + 1},slot={nic.pci_slot}"
-            argv += ["-device", port]
-            device = f"vmxnet3,bus=port{number}"
-        else:
-            device = "virtio-net-pci"
-        argv += ["-device", f"{device},netdev=net{number},mac={nic.mac}"]
-    return argv
 
 
 def _free_port() -> int:
@@ -162,16 +165,25 @@ def main() -> None:
     parser.add_argument("directory", type=Path, help="the guest's directory in the cache")
     parser.add_argument("--hardware", choices=HARDWARE, default="vmware")
     parser.add_argument("--boot-disk", type=Path, help="another image of its boot disk")
+    parser.add_argument("--data-disk", type=Path, help="another image of its data disk")
+    parser.add_argument("--way", default="", help="the network configuration in force")
     parser.add_argument("--console", type=Path, help="where to leave the console's text")
     parser.add_argument("--timeout", type=float, default=240, help="seconds")
     arguments = parser.parse_args()
     guest = guests.load(arguments.directory)
-    with running(guest, hardware=arguments.hardware, boot_disk=arguments.boot_disk) as machine:
+    nics = guest.way(arguments.way).nics if arguments.way else guest.nics
+    with running(
+        guest,
+        hardware=arguments.hardware,
+        boot_disk=arguments.boot_disk,
+        data_disk=arguments.data_disk,
+        way=arguments.way,
+    ) as machine:
         try:
             seen = machine.wait_for(f"{guest.login_pattern}|{STRANDED}", arguments.timeout)
             print(f"{seen.matched!r} after {seen.seconds:.0f} s")
             if re.search(guest.login_pattern, seen.matched):
-                for nic in guest.nics:
+                for nic in nics:
                     print(f"{nic.address} says {machine.answer(nic, 30)!r}")
         except TimeoutError as error:
             sys.exit(str(error))
