@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.sandbox import process
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.sandbox.limits import Limits
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.sandbox.run import Completed, run
 from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import COLLECTIONS_ROOT
 from ansible_collections.hypersdk.hyper2kvm.tests.support.processes import is_gone, with_argument
@@ -179,3 +181,35 @@ def test_nothing_is_left_when_the_caller_is_killed(number: signal.Signals) -> No
 
 def test_the_exit_status_comes_through() -> None:
     assert shell("exit 7").returncode == 7
+
+
+def test_others_come_first_and_memory_is_bounded() -> None:
+    script = (
+        "import os, resource;"
+        " print(os.nice(0), open('/proc/self/oom_score_adj').read().strip(),"
+        " resource.getrlimit(resource.RLIMIT_CORE)[1], resource.getrlimit(resource.RLIMIT_AS)[1])"
+    )
+    command = [sys.executable, "-c", script]
+    prefix = [Path(sys.prefix)]
+    limited = run(command, readonly=prefix, timeout=30, limits=Limits(nice=9, memory_mb=256))
+    assert limited.stdout == b"9 500 0 268435456\n"
+    hungry = [sys.executable, "-c", "print(len(bytearray(300 << 20)))"]
+    assert run(hungry, readonly=prefix, timeout=30).stdout == b"314572800\n"
+    refused_memory = run(hungry, readonly=prefix, timeout=30, limits=Limits(memory_mb=256))
+    assert "MemoryError" in refused_memory.tail[-1]
+    without = run(command, readonly=prefix, timeout=30, isolation="none", limits=Limits(nice=9))
+    assert without.stdout.startswith(b"9 500 0 ")
+
+
+def test_a_sandbox_that_could_not_be_made_ready_does_not_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read(*_arguments: object) -> int:
+        raise InterruptedError
+
+    monkeypatch.setattr(process, "_read_child_pid", read)
+    marker = "86405.25"
+    with pytest.raises(InterruptedError):
+        shell(f"sleep {marker}")
+    time.sleep(1)
+    assert with_argument(marker) == []

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from .errors import SandboxError
 from .kvm_device import KVM_DEVICE
+from .limits import UNLIMITED, Limits
 
 BUBBLEWRAP = "bubblewrap"
 NONE = "none"
@@ -59,12 +60,14 @@ class Confinement:
             where they lie inside a writable one.
         kvm: Whether it gets /dev/kvm; the caller has probed that it works.
         isolation: "bubblewrap", or "none" where no namespace can be made.
+        limits: What it may take of the host's memory and CPU.
     """
 
     writable: Sequence[Path] = field(default_factory=tuple)
     readonly: Sequence[Path] = field(default_factory=tuple)
     kvm: bool = False
     isolation: str = BUBBLEWRAP
+    limits: Limits = UNLIMITED
 
 
 def find_bubblewrap() -> str:
@@ -81,7 +84,7 @@ def find_bubblewrap() -> str:
 
 
 def bubblewrap_arguments(
-    confinement: Confinement, *, program: str, information_fd: int
+    confinement: Confinement, *, program: str, information_fd: int, wait_fd: int
 ) -> list[str]:
     """Return the argument vector that goes in front of the program's own.
 
@@ -89,6 +92,7 @@ def bubblewrap_arguments(
         confinement: What the program may reach; its paths must exist.
         program: Path of bwrap.
         information_fd: File descriptor that bwrap writes its child's PID to.
+        wait_fd: File descriptor that the child waits for a byte from before it goes on.
     """
     arguments = [program, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
     for hidden in _HIDDEN_DIRECTORIES:
@@ -107,7 +111,7 @@ def bubblewrap_arguments(
         arguments += ["--cap-drop", "ALL"]
         for capability in _KEPT_CAPABILITIES:
             arguments += ["--cap-add", capability]
-    return [*arguments, "--info-fd", str(information_fd), "--"]
+    return [*arguments, "--info-fd", str(information_fd), "--block-fd", str(wait_fd), "--"]
 
 
 def clean_environment(additions: Mapping[str, str]) -> dict[str, str]:

@@ -27,6 +27,7 @@ from .confinement import (
     find_bubblewrap,
 )
 from .errors import SandboxError
+from .limits import control_group, join_group, limiting_arguments
 
 STDOUT = "stdout"
 STDERR = "stderr"
@@ -136,6 +137,7 @@ def start(
     *,
     environment: Mapping[str, str] | None = None,
     working_directory: Path | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Iterator[SandboxedProcess]:
     """Start *argv*; when the with block ends, for whatever reason, it is gone.
 
@@ -144,6 +146,7 @@ def start(
         confinement: What it may reach.
         environment: Variables beside the sandbox's own few.
         working_directory: Where it runs; "/" otherwise.
+        pass_fds: File descriptors of ours that it gets, under the same numbers.
 
     Raises:
         SandboxError: bwrap is missing, or the sandbox can't be made.
@@ -155,11 +158,13 @@ def start(
             f"The program {argv[0]} does not exist on this host.",
             action="Install it on the conversion host, or give its path.",
         )
-    process = _launch(argv, confinement, clean_environment(environment or {}), working_directory)
-    try:
-        yield process
-    finally:
-        process.close()
+    whole = clean_environment(environment or {})
+    with control_group(confinement.limits) as group:
+        process = _launch(argv, confinement, whole, working_directory, pass_fds, group)
+        try:
+            yield process
+        finally:
+            process.close()
 
 
 def _launch(
@@ -167,28 +172,58 @@ def _launch(
     confinement: Confinement,
     environment: dict[str, str],
     working_directory: Path | None,
+    pass_fds: Sequence[int],
+    group: Path | None,
 ) -> SandboxedProcess:
-    confined = confinement.isolation == BUBBLEWRAP
-    if not confined:
-        popen = _popen(argv, environment, working_directory, pass_fds=())
+    limits = limiting_arguments(confinement.limits)
+    if confinement.isolation != BUBBLEWRAP:
+        popen = _popen([*limits, *argv], environment, working_directory, pass_fds)
+        if group is not None:
+            join_group(group, popen.pid)
         return SandboxedProcess(popen, first_pid=popen.pid, confined=False)
     program = find_bubblewrap()
-    read_fd, write_fd = os.pipe()
-    try:
+    with _pipe() as (information, tell), _pipe() as (wait, go_on):
+        arguments = bubblewrap_arguments(
+            confinement,
+            program=program,
+            information_fd=tell.fileno(),
+            wait_fd=wait.fileno(),
+        )
+        passed = (tell.fileno(), wait.fileno(), *pass_fds)
+        popen = _popen([*limits, *arguments, *argv], environment, working_directory, passed)
+        tell.close()
         try:
-            arguments = bubblewrap_arguments(confinement, program=program, information_fd=write_fd)
-            popen = _popen([*arguments, *argv], environment, working_directory, (write_fd,))
-        finally:
-            os.close(write_fd)
-        try:
-            first_pid = _read_child_pid(read_fd, popen)
+            first_pid = _read_child_pid(information.fileno(), popen)
+            if group is not None:
+                # Before the first process of the sandbox has started another one.
+                for pid in (popen.pid, first_pid):
+                    join_group(group, pid)
+            go_on.write(b"1")
         except BaseException:
-            popen.kill()
-            popen.wait()
+            _abandon(popen)
             raise
-    finally:
-        os.close(read_fd)
     return SandboxedProcess(popen, first_pid=first_pid, confined=True)
+
+
+def _abandon(popen: subprocess.Popen[bytes]) -> None:
+    """Kill a bwrap that has not let its program go on yet, and its child, which waits for that."""
+    try:
+        children = Path(f"/proc/{popen.pid}/task/{popen.pid}/children").read_text("ascii").split()
+    except OSError:
+        children = []
+    # The child first: once its parent is gone its number may be given away.
+    for child in children:
+        _send(int(child), signal.SIGKILL)
+    popen.kill()
+    popen.wait()
+
+
+@contextmanager
+def _pipe() -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Make a pipe; both ends are closed when the block ends."""
+    read_fd, write_fd = os.pipe()
+    with os.fdopen(read_fd, "rb", 0) as reader, os.fdopen(write_fd, "wb", 0) as writer:
+        yield reader, writer
 
 
 def _popen(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from .confinement import BUBBLEWRAP, Confinement
+from .limits import UNLIMITED, Limits
 from .process import STDOUT, start
 
 # What is kept in memory, whatever the program prints.
@@ -62,6 +63,7 @@ def run(
     log_path: Path | None = None,
     kvm: bool = False,
     isolation: str = BUBBLEWRAP,
+    limits: Limits = UNLIMITED,
 ) -> Completed:
     """Run *argv* confined and return how it ended; nothing of it is left then.
 
@@ -77,12 +79,17 @@ def run(
         log_path: File that stdout and stderr are appended to, up to 64 MiB.
         kvm: Whether it gets /dev/kvm (see kvm_works).
         isolation: "bubblewrap", or "none".
+        limits: What it may take of the host's memory and CPU.
 
     Raises:
         SandboxError: bwrap is missing or can't make the sandbox, or *argv* can't be started.
     """
     confinement = Confinement(
-        writable=tuple(writable), readonly=tuple(readonly), kvm=kvm, isolation=isolation
+        writable=tuple(writable),
+        readonly=tuple(readonly),
+        kvm=kvm,
+        isolation=isolation,
+        limits=limits,
     )
     began = time.monotonic()
     with (

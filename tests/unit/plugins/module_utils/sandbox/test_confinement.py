@@ -23,6 +23,7 @@ def arguments(**attributes: object) -> list[str]:
         Confinement(**attributes),  # type: ignore[arg-type]
         program="/usr/bin/bwrap",
         information_fd=7,
+        wait_fd=8,
     )
 
 
@@ -49,7 +50,7 @@ def test_the_root_is_readonly_and_devices_are_its_own() -> None:
     assert "--die-with-parent" in vector
     assert "--unshare-user" not in vector
     assert "--unshare-all" not in vector
-    assert vector[-3:] == ["--info-fd", "7", "--"]
+    assert vector[-5:] == ["--info-fd", "7", "--block-fd", "8", "--"]
 
 
 @pytest.mark.parametrize("directory", ["/tmp", "/var/tmp", "/run"])
