@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from ..atomic import write_text
 from .findings import Finding, ManifestError, errors_of
 from .schema import SCHEMA
 from .validating import validate
@@ -112,11 +111,11 @@ def save(path: Path, document: dict[str, Any]) -> bool:
     findings: list[Finding] = validate(document)
     if errors_of(findings):
         raise ManifestError.of(path, findings)
-    data = render(document).encode("utf-8")
+    text = render(document)
     try:
-        if path.exists() and path.read_bytes() == data:
+        if path.exists() and path.read_bytes() == text.encode("utf-8"):
             return False
-        _replace(path, data, private=bool(secrets_of(document)))
+        write_text(path, text, _mode(path, private=bool(secrets_of(document))))
     except OSError as error:
         raise ManifestError(
             f"The manifest {path} can't be written: {error.strerror or error}.",
@@ -156,27 +155,13 @@ def ordered(value: Any, schema: dict[str, Any]) -> Any:
     return value
 
 
-def _replace(path: Path, data: bytes, private: bool) -> None:
+def _mode(path: Path, private: bool) -> int | None:
+    """Return the permissions to write the file with: those that it has, without the others' where it is private."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
-        umask = os.umask(0)
-        os.umask(umask)
-        mode = 0o666 & ~umask
-    if private:
-        mode &= 0o700
-    # Beside the target: a rename is atomic only within one file system.
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        return 0o600 if private else None
+    return mode & 0o700 if private else mode
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
