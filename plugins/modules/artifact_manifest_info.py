@@ -12,9 +12,10 @@ version_added: "0.1.0"
 description:
   - Reads an Artifact Manifest v1.0, whoever wrote it, and says everything that is wrong with it and with the files
     that it names, in one list.
-  - It checks the document against the contract; that each disk's file exists, is a regular file and has the size and
-    the format that the manifest says; its SHA-256; that manifest, the OVF's C(.mf) and its descriptor agree; and that
-    a VMDK is complete to its end-of-stream marker.
+  - It checks the document against the contract; that each disk's file exists, is a regular file and has the size, the
+    format and the capacity that the manifest says; that it is there as far as its own tables and markers reach, a
+    stream-optimized VMDK to its end-of-stream marker; its SHA-256; and that manifest, the OVF's C(.mf) and its
+    descriptor agree.
 extends_documentation_fragment:
   - hypersdk.hyper2kvm.attributes
   - hypersdk.hyper2kvm.attributes.info_module
@@ -30,7 +31,10 @@ options:
     required: true
   verify_checksums:
     description:
-      - Compute the SHA-256 of every disk that has one in the manifest, several disks at a time.
+      - Read every disk, several at a time, and compute the digests that the manifest and the C(.mf) have of it. While a
+        stream-optimized VMDK is read, its tables are held against its grains.
+      - With V(false) only headers, tables and markers are looked at. That takes no time however large the disks are, and
+        shows a file that was cut off, but not a byte that was changed.
     type: bool
     default: true
   fail_on_error:

@@ -17,6 +17,7 @@ from ..vmdk.stream import StreamParser
 from .checksums import Progress, read_files
 from .digests import Digest
 from .findings import ERROR, Finding, ManifestError
+from .image_structure import check_structure
 from .images import Image, identify
 
 _AGAIN = "The file was changed or cut off since the export: export the VM again."
@@ -32,6 +33,7 @@ class ReadableDisk:
         path: Its file.
         size: The file's size in bytes.
         image: What the file is by its header; None when the header is broken.
+        whole: Whether the file holds all that its header and tables place in it.
     """
 
     index: int
@@ -39,6 +41,7 @@ class ReadableDisk:
     path: Path
     size: int
     image: Image | None
+    whole: bool = True
 
     def field(self, name: str) -> str:
         """Return where a field of it is in the document."""
@@ -46,7 +49,7 @@ class ReadableDisk:
 
 
 def check_disk(index: int, entry: Mapping[str, Any]) -> tuple[ReadableDisk | None, list[Finding]]:
-    """Return the disk if its file can be read, and what is wrong with it, its content left aside."""
+    """Return the disk if its file can be read, and what is wrong with it, as far as its tables tell."""
     path = Path(entry["local_path"])
     where = f"disks[{index}].local_path"
     try:
@@ -88,11 +91,14 @@ def check_disk(index: int, entry: Mapping[str, Any]) -> tuple[ReadableDisk | Non
             )
         )
     image: Image | None = None
+    whole = False
     try:
         image = identify(path)
+        check_structure(path, image)
+        whole = True
     except ManifestError as error:
         findings.append(Finding(ERROR, where, f"{where}: {error.message}", error.action or _AGAIN))
-    disk = ReadableDisk(index, entry, path, facts.st_size, image)
+    disk = ReadableDisk(index, entry, path, facts.st_size, image, whole)
     return disk, findings + (_check_image(disk, image) if image else [])
 
 
@@ -191,7 +197,8 @@ def check_contents(
         findings += _check_digests(disk, computed.get(disk.path, {}), digests.get(disk.path))
         structure = structures.get(disk.path)
         problem = structure.finish() if structure else None
-        if problem is not None:
+        # What its tables showed before stands in the list already.
+        if problem is not None and disk.whole:
             where = disk.field("local_path")
             findings.append(
                 Finding(

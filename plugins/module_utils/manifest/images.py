@@ -22,6 +22,8 @@ from typing import BinaryIO
 from .findings import ManifestError
 
 SECTOR = 512
+#: Where a VHDX has its first region table, in bytes.
+VHDX_REGIONS = 192 * 1024
 #: A descriptor file of VMDK is text of a few hundred bytes; VMware's own limit is 20 sectors inside a sparse file.
 _DESCRIPTOR_LIMIT = 64 * 1024
 
@@ -164,7 +166,7 @@ def _vhdx(_path: Path, file: BinaryIO, _head: bytes, size: int) -> Image:
     """[MS-VHDX]: region tables at 192 KiB, metadata region, Virtual Disk Size item."""
     metadata_guid = bytes.fromhex("06a27c8b90479a4bb8fe575f050f886e")
     size_guid = bytes.fromhex("2442a52f1bcd7648b2115dbed83bf4b8")
-    file.seek(192 * 1024)
+    file.seek(VHDX_REGIONS)
     table = file.read(64 * 1024)
     capacity: int | None = None
     if table[:4] == b"regi":
