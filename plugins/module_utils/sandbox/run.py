@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -64,6 +65,7 @@ def run(
     kvm: bool = False,
     isolation: str = BUBBLEWRAP,
     limits: Limits = UNLIMITED,
+    cancelled: threading.Event | None = None,
 ) -> Completed:
     """Run *argv* confined and return how it ended; nothing of it is left then.
 
@@ -80,6 +82,7 @@ def run(
         kvm: Whether it gets /dev/kvm (see kvm_works).
         isolation: "bubblewrap", or "none".
         limits: What it may take of the host's memory and CPU.
+        cancelled: Ends it when another thread sets it.
 
     Raises:
         SandboxError: bwrap is missing or can't make the sandbox, or *argv* can't be started.
@@ -99,8 +102,8 @@ def run(
         deadline = began + timeout
         timed_out = False
         while process.pump(output.take, _TICK):
-            if time.monotonic() >= deadline:
-                timed_out = True
+            timed_out = time.monotonic() >= deadline
+            if timed_out or (cancelled is not None and cancelled.is_set()):
                 process.stop()
                 break
         output.finish()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,13 @@ def test_a_program_that_is_not_there() -> None:
 def test_an_isolation_that_is_not_there() -> None:
     with pytest.raises(SandboxError, match="'chroot'"):
         run(["true"], timeout=5, isolation="chroot")
+
+
+def test_another_thread_ends_it() -> None:
+    cancelled = threading.Event()
+    threading.Timer(0.5, cancelled.set).start()
+    began = time.monotonic()
+    completed = python("import time; time.sleep(60)", cancelled=cancelled)
+    assert time.monotonic() - began < 20
+    assert not completed.ok
+    assert not completed.timed_out
