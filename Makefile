@@ -67,9 +67,9 @@ e2e: setup ## A real guest the whole way, and the proof that the check means som
 	@dev/e2e
 
 .PHONY: test-guests
-test-guests: install ## The test guests' own tests
-	@dev/setup guest
-	@dev/pytest tests/guests
+test-guests: install ## Every real guest before and after, into docs/guests.md (GUESTS="--guest debian-lvm")
+	@dev/setup conversion-host
+	@dev/guests $(GUESTS)
 
 .PHONY: demo
 demo: install ## Migrate a real guest from a simulated vCenter to KVM and show it

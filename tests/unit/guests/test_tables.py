@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.hypersdk.hyper2kvm.tests.guests import cells, tables
+from ansible_collections.hypersdk.hyper2kvm.tests.guests.cells import Cell, Conversion
+
+PLACES = "# Guests\n\n<!-- table boot -->\nold\n<!-- end -->\nbetween\n<!-- table network -->\n<!-- end -->\nlast\n"
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    path = tmp_path / "guests.md"
+    path.write_text(PLACES, encoding="utf-8")
+    return path
+
+
+def row(document: Path, start: str) -> list[str]:
+    (line,) = (
+        line
+        for line in document.read_text(encoding="utf-8").splitlines()
+        if line.startswith(f"| {start}")
+    )
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_what_was_not_run_is_empty(document: Path, tmp_path: Path) -> None:
+    tables.write(document, tmp_path / "results")
+    assert row(document, "BIOS, root on LVM")[1:] == ["", "", "", ""]
+    assert row(document, "netplan, by name")[1:] == ["", "", ""]
+    text = document.read_text(encoding="utf-8")
+    assert "old" not in text
+    assert text.startswith("# Guests\n") and "\nbetween\n" in text and text.endswith("\nlast\n")
+
+
+def test_cells_say_what_the_records_do(document: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    lvm = "debian-lvm"
+    records: list[Cell | Conversion] = [
+        Cell(lvm, cells.UNTOUCHED, "", "", stopped="(initramfs)"),
+        Conversion(lvm, cells.ALONE, "", "success", 1.0, True, [], []),
+        Cell(lvm, cells.ALONE, "", "", stopped="Kernel panic"),
+        Conversion(lvm, cells.OURS, "", "success", 1.0, True, ["rebuilt a|b"], []),
+        Cell(lvm, cells.OURS, "", "", login=True, answers={"ens192": "lvm01"}, data_intact=True),
+        Cell("debian-ways", cells.BEFORE, "nm-mac", "", login=True, answers={"ens192": "ways01"}),
+        Cell(
+            *("debian-ways", cells.ALONE, "nm-mac", ""),
+            login=True,
+            answers={"ens192": "ways01", "ens224": ""},
+        ),
+        Cell("debian-ways", cells.OURS, "nm-mac", "", stopped="(initramfs)"),
+    ]
+    for record in records:
+        cells.save(results, record)
+    tables.write(document, results)
+    text = document.read_text(encoding="utf-8")
+    assert (
+        "| stops: `(initramfs)` | says success; stops: `Kernel panic` | boots, data intact |"
+        in text
+    )
+    assert "rebuilt a\\|b" in text
+    assert row(document, "NetworkManager keyfiles, by MAC")[1:] == [
+        "answers: ens192",
+        "**silent: ens224**; answers: ens192",
+        "does not boot",
+    ]
+
+
+def test_a_refused_conversion_and_lost_data_are_said(document: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    cells.save(
+        results, Conversion("debian-lvm", cells.OURS, "", "no driver\nlog", 1.0, False, [], [])
+    )
+    cells.save(results, Cell("debian-btrfs", cells.OURS, "", "", login=True, data_intact=False))
+    tables.write(document, results)
+    assert row(document, "BIOS, root on LVM")[3] == "refused: no driver"
+    assert row(document, "BIOS, btrfs")[3] == "boots, **data not as it was**"
+
+
+def test_a_document_without_its_places_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "guests.md"
+    path.write_text("# Guests\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="boot"):
+        tables.write(path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cell", "good"),
+    [
+        (Cell("g", "ours", "", "", login=True, answers={"a": "x"}, data_intact=True), True),
+        (Cell("g", "ours", "", "", login=False, answers={"a": "x"}, data_intact=True), False),
+        (Cell("g", "ours", "", "", login=True, answers={"a": ""}, data_intact=True), False),
+        (Cell("g", "ours", "", "", login=True, answers={"a": "x"}, data_intact=False), False),
+        (
+            Cell("g", "ours", "", "", True, answers={"a": "x"}, data_intact=True, extra={"e": ""}),
+            False,
+        ),
+    ],
+)
+def test_good_means_all_of_it(cell: Cell, good: bool) -> None:
+    assert cell.good is good
