@@ -18,6 +18,8 @@ from pathlib import Path
 
 from .atomic import write_text
 
+#: Its name where a module has no directory of its own to write it to, in the task's temporary one.
+FILE_NAME = "progress.json"
 # Seconds between two writes.
 _EVERY = 1.0
 # Seconds over which the rate is averaged: steady enough to read, quick enough to follow.

@@ -247,6 +247,9 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.argume
     DISK_OPTIONS,
     contract_options,
 )
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.checksums import (
+    progress_shown,
+)
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.sources import (
     request_from,
 )
@@ -257,6 +260,9 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.state 
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.validating import (
     JSONSCHEMA_IMPORT_ERROR,
     JSONSCHEMA_REQUIREMENT,
+)
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.progress_file import (
+    FILE_NAME as PROGRESS_FILE,
 )
 
 
@@ -290,11 +296,12 @@ def main() -> None:
     try:
         with signals_raise():
             request = request_from(module.params, path, check_mode=module.check_mode)
-            outcome = (
-                make_present(request)
-                if module.params["state"] == "present"
-                else make_absent(request)
-            )
+            if module.params["state"] == "present":
+                progress_path = Path(module.tmpdir) / PROGRESS_FILE
+                with progress_shown(progress_path, "computing checksums") as on_progress:
+                    outcome = make_present(request, on_progress)
+            else:
+                outcome = make_absent(request)
     except Hyper2KvmError as error:
         module.fail_json(**error.failure())
     # Hashes that only the file holds must not be shown either.

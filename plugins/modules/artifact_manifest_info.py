@@ -16,6 +16,7 @@ description:
     format and the capacity that the manifest says; that it is there as far as its own tables and markers reach, a
     stream-optimized VMDK to its end-of-stream marker; its SHA-256; and that manifest, the OVF's C(.mf) and its
     descriptor agree.
+  - How far the reading of the disks is, is shown while it runs.
 extends_documentation_fragment:
   - hypersdk.hyper2kvm.attributes
   - hypersdk.hyper2kvm.attributes.info_module
@@ -116,6 +117,7 @@ checksums:
 """
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,9 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.errors import Hyper2KvmError
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.interrupt import signals_raise
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.checksums import (
+    progress_shown,
+)
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.findings import (
     ManifestError,
 )
@@ -131,6 +136,9 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.valida
     JSONSCHEMA_REQUIREMENT,
 )
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.verifying import verify
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.progress_file import (
+    FILE_NAME as PROGRESS_FILE,
+)
 
 
 def main() -> None:
@@ -149,8 +157,14 @@ def main() -> None:
         )
     path = Path(os.path.abspath(module.params["path"]))
     try:
-        with signals_raise():
-            verdict = verify(path, checksums=module.params["verify_checksums"])
+        with signals_raise(), ExitStack() as stack:
+            on_progress = None
+            if module.params["verify_checksums"]:
+                progress_path = Path(module.tmpdir) / PROGRESS_FILE
+                on_progress = stack.enter_context(progress_shown(progress_path, "verifying"))
+            verdict = verify(
+                path, checksums=module.params["verify_checksums"], on_progress=on_progress
+            )
     except Hyper2KvmError as error:
         module.fail_json(**error.failure())
     module.no_log_values.update(verdict.secrets)

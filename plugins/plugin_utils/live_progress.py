@@ -12,6 +12,7 @@ the play ends it too.
 from __future__ import annotations
 
 import json
+import posixpath
 import shlex
 import threading
 import time
@@ -24,6 +25,8 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.connection import ConnectionBase
 from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
+
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.progress_file import FILE_NAME
 
 # Seconds between two looks; a line is printed every so many percent or seconds.
 _LOOK_EVERY = 2.0
@@ -79,6 +82,18 @@ class LiveProgressAction(ActionBase):
         connection._options_set = True
         connection.set_become_plugin(self._connection.become)
         return connection
+
+
+class TemporaryProgressAction(LiveProgressAction):
+    """Runs a module that has no directory to write to but the task's temporary one."""
+
+    # Has ansible-core make that directory before the module runs, and remove it afterwards.
+    TRANSFERS_FILES = True
+
+    def progress_path(self, arguments: Mapping[str, Any]) -> str | None:
+        """Return the file in the directory that the module knows as its tmpdir."""
+        directory = self._connection._shell.tmpdir
+        return posixpath.join(directory, FILE_NAME) if directory else None
 
 
 class _Watcher(threading.Thread):

@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+from ..progress_file import State, progress_written
 from .findings import ManifestError
 
 PIECE = 1024 * 1024
@@ -20,6 +22,28 @@ PIECE = 1024 * 1024
 Progress = Callable[[int, int], None]
 #: Gets every piece of a file in turn, in the thread that reads it.
 Watcher = Callable[[memoryview], None]
+
+
+@contextmanager
+def progress_shown(path: Path, stage: str) -> Iterator[Progress]:
+    """Yield what to call while files are read; how far that is, is written to a file meanwhile.
+
+    Args:
+        path: The file, as progress_file writes it.
+        stage: What the files are read for, in a word or two.
+    """
+    seen = (0, 0)
+
+    def note(done: int, total: int) -> None:
+        nonlocal seen
+        seen = done, total
+
+    def look() -> State:
+        done, total = seen
+        return State(stage, 100 * done / total if total else None, done)
+
+    with progress_written(path, look):
+        yield note
 
 
 def sha256_files(
