@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ def run_module(
     environment: Mapping[str, str] | None = None,
     timeout: float = 600,
     python: str = sys.executable,
+    prefix: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run one of the collection's modules and return its result.
 
@@ -37,6 +38,7 @@ def run_module(
         environment: Variables to set besides those of this process.
         timeout: Seconds after which it is killed.
         python: Interpreter to run it with; it needs ansible-core.
+        prefix: Program, with its arguments, that runs it.
 
     Returns:
         What the module printed; "failed" is in it for a task that fails.
@@ -48,7 +50,7 @@ def run_module(
     # ansible-core 2.19 and newer read a serialization profile as an option; without
     # one they take the legacy one, which is plain JSON as before.
     done = subprocess.run(
-        [python, "-m", f"ansible_collections.hypersdk.hyper2kvm.plugins.modules.{name}"],
+        [*prefix, python, "-m", f"ansible_collections.hypersdk.hyper2kvm.plugins.modules.{name}"],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
         env={**os.environ, "PYTHONPATH": str(COLLECTIONS_ROOT), **(environment or {})},
         capture_output=True,

@@ -78,6 +78,8 @@ def test_an_error_is_a_failed_edit_whatever_it_says() -> None:
         "Guest inspection failed: name 'guestfs' is not defined",
         "   ⚠️  Failed to rebuild initramfs: 'GuestFS' object has no attribute 'command_with_mounts'",
         "👤 user-config: no users, disable_users, or delete_users provided",
+        "Command failed: xfs_admin -U generate /dev/sda2",
+        "  ⚠️  Failed to regenerate UUID for /dev/sda2: Command failed: xfs_admin -U generate /dev/sda2",
     ],
 )
 def test_harmless_warnings_are_not_kept(message: str) -> None:
