@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from .derived_manifest import enabled_stages
 from .disks import SourceDisk, source_disks
 from .installation import Installation, find_installation
 from .outputs import output_path
+from .profile import with_profile
 from .record import FILE_NAME as RECORD_NAME
 from .record import fingerprint, load_record
 
@@ -118,12 +119,13 @@ def make_plan(request: Request) -> Plan:
         ConversionError: hyper2kvm is missing, a disk is, or nothing would be converted.
         SandboxError: bubblewrap is missing.
     """
+    installation = find_installation(request.executable, isolation=request.isolation)
+    request = replace(request, document=with_profile(request.document, installation))
     disks = source_disks(request.document, request.manifest_path)
     stages = enabled_stages(request.document, request.stages)
     target_format = request.target_format or request.document.get("output", {}).get(
         "format", "qcow2"
     )
-    installation = find_installation(request.executable, isolation=request.isolation)
     sources = [
         (disk.id, str(disk.path), disk.path.stat().st_size, disk.path.stat().st_mtime_ns)
         for disk in disks

@@ -98,13 +98,12 @@ def describe(artifacts: Artifacts, *, boot_disk: str = "") -> dict[str, Any]:
 def defaults(directory: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is written where neither the source nor the user says anything.
 
-    With a profile the stages' switches are the profile's: the manifest's own
-    would win over them, so only what the user sets is written.
+    With a profile the stages' switches and the format are the profile's: the
+    manifest's own would win over them, so only what the user sets is written.
     """
-    document: dict[str, Any] = {
-        "output": {"directory": str(directory / "out"), "format": DEFAULT_FORMAT}
-    }
+    document: dict[str, Any] = {"output": {"directory": str(directory / "out")}}
     if not settings.get("profile"):
+        document["output"]["format"] = DEFAULT_FORMAT
         document["pipeline"] = {
             stage: dict(switches) for stage, switches in DEFAULT_PIPELINE.items()
         }

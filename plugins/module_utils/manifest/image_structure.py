@@ -49,7 +49,9 @@ def check_structure(path: Path, image: Image) -> None:
     except VmdkError as error:
         raise ManifestError(f"{path}: {error.message}", action=error.action or _AGAIN) from error
     except struct.error as error:
-        raise ManifestError(f"The disk {path} ends within its own tables.", action=_AGAIN) from error
+        raise ManifestError(
+            f"The disk {path} ends within its own tables.", action=_AGAIN
+        ) from error
     except OSError as error:
         raise ManifestError(f"The disk {path} can't be read: {error.strerror or error}.") from error
 
