@@ -1,0 +1,389 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A guest's files, wherever its filesystems are mounted.
+
+Every path is absolute and means what it means to the guest: a symbolic link is followed within the
+guest's root, as chroot(2) would, so that no link reaches the conversion host. What a guest holds is
+untrusted: only regular files are read (a FIFO would block for ever), and only up to a limit.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import stat
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import Hyper2KvmError
+from .extended_attributes import set_extended_attributes
+
+READ_LIMIT = 64 << 20
+"""Bytes of a file that are read unless the caller asks for more."""
+
+_LINKS = 40
+"""Symbolic links that one path may go through: Linux' own limit."""
+
+_PIECE = 1 << 20
+"""Bytes that one call of libguestfs writes; its protocol takes less than 4 MiB."""
+
+_RUN_IN_GUEST = """
+LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+seconds=$1
+shift
+{
+    if command -v timeout >/dev/null 2>&1; then timeout -k 5 "$seconds" "$@"; else "$@"; fi
+    printf '\\n%s' "$?"
+} 2>&1 </dev/null | tr -cd '\\11\\12\\40-\\176'
+"""
+"""Runs its arguments and prints, after what they print, their exit status in a line of its own."""
+
+
+class GuestFileError(Hyper2KvmError):
+    """A file of the guest could not be read, written or looked at."""
+
+
+class MissingGuestFile(GuestFileError):
+    """The guest has no such file."""
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What a file is besides its content.
+
+    `mode` holds the permission bits alone (07777); `xattrs` the extended attributes by their full
+    name (security.selinux, system.posix_acl_access, user.…), as bytes.
+    """
+
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    xattrs: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class GuestFiles(Protocol):
+    """The files of one guest. Everything raises GuestFileError where it can't do its work."""
+
+    def read(self, path: str, limit: int = READ_LIMIT) -> bytes:
+        """Return a regular file's content; MissingGuestFile where there is none."""
+
+    def exists(self, path: str) -> bool:
+        """Tell whether something is there, at the end of the links."""
+
+    def is_file(self, path: str) -> bool:
+        """Tell whether it is a regular file, at the end of the links."""
+
+    def is_dir(self, path: str) -> bool:
+        """Tell whether it is a directory, at the end of the links."""
+
+    def list(self, directory: str) -> list[str]:
+        """Return the names in a directory, sorted; none where it is no directory.
+
+        Names that are no UTF-8 are left out: libguestfs' binding can't take them.
+        """
+
+    def readlink(self, path: str) -> str | None:
+        """Return a symbolic link's target as it is written, None for everything else."""
+
+    def attributes(self, path: str, follow: bool = True) -> Attributes:
+        """Return the attributes of a file, or of the link itself."""
+
+    def write(self, path: str, content: bytes, attributes: Attributes | None = None) -> None:
+        """Write a file and the directories above it that are missing.
+
+        Without `attributes` an existing file keeps its own and a new one is root's, mode 0644.
+        """
+
+    def link(self, target: str, path: str) -> None:
+        """Make a symbolic link, in place of a file or link that is there."""
+
+    def remove(self, path: str) -> None:
+        """Take away a file or a link (not what it points at); nothing where there is none."""
+
+    def run(self, argv: Sequence[str], timeout: float) -> tuple[int, str]:
+        """Run one of the guest's programs in its root, for at most so many seconds.
+
+        Returns its exit status (124: it took too long) and what it printed, in ASCII.
+        """
+
+
+def read_text(files: GuestFiles, path: str) -> str:
+    """Return a file as text, whatever its bytes: those that are no UTF-8 become surrogates."""
+    return files.read(path).decode("utf-8", "surrogateescape")
+
+
+class GuestfsFiles:
+    """The files of a guest whose filesystems a libguestfs handle has mounted.
+
+    libguestfs resolves paths within the guest's root, in the appliance.
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    def read(self, path: str, limit: int = READ_LIMIT) -> bytes:
+        """See GuestFiles."""
+        status = self._status(path, follow=True)
+        _refuse_unreadable(path, status["st_mode"], status["st_size"], limit)
+        content: bytes = self._ask("read_file", path)
+        return content
+
+    def exists(self, path: str) -> bool:
+        """See GuestFiles."""
+        return bool(self._ask("exists", path))
+
+    def is_file(self, path: str) -> bool:
+        """See GuestFiles."""
+        return bool(self._ask("is_file", path, followsymlinks=True))
+
+    def is_dir(self, path: str) -> bool:
+        """See GuestFiles."""
+        return bool(self._ask("is_dir", path, followsymlinks=True))
+
+    def list(self, directory: str) -> list[str]:
+        """See GuestFiles."""
+        if not self.is_dir(directory):
+            return []
+        # ls() fails for the whole directory when one name is no UTF-8.
+        with tempfile.NamedTemporaryFile() as names:
+            self._ask("ls0", directory, names.name)
+            return sorted(name for name in _texts(Path(names.name).read_bytes().split(b"\0")))
+
+    def readlink(self, path: str) -> str | None:
+        """See GuestFiles."""
+        if not self._ask("is_symlink", path):
+            return None
+        target: str = self._ask("readlink", path)
+        return target
+
+    def attributes(self, path: str, follow: bool = True) -> Attributes:
+        """See GuestFiles."""
+        status = self._status(path, follow)
+        xattrs = self._ask("getxattrs" if follow else "lgetxattrs", path)
+        return Attributes(
+            mode=stat.S_IMODE(status["st_mode"]),
+            uid=status["st_uid"],
+            gid=status["st_gid"],
+            xattrs={each["attrname"]: bytes(each["attrval"]) for each in map(dict, xattrs)},
+        )
+
+    def write(self, path: str, content: bytes, attributes: Attributes | None = None) -> None:
+        """See GuestFiles."""
+        self._make_parents(path)
+        new = not self.exists(path)
+        self._ask("write", path, content[:_PIECE])
+        for start in range(_PIECE, len(content), _PIECE):
+            self._ask("write_append", path, content[start : start + _PIECE])
+        if attributes is not None:
+            self._set(path, attributes)
+        elif new:
+            self._ask("chmod", 0o644, path)
+
+    def link(self, target: str, path: str) -> None:
+        """See GuestFiles."""
+        self._make_parents(path)
+        self._ask("ln_sf", target, path)
+
+    def remove(self, path: str) -> None:
+        """See GuestFiles."""
+        if self.is_dir(path) and not self._ask("is_symlink", path):
+            raise GuestFileError(f"{path} is a directory of the guest, which is not taken away.")
+        self._ask("rm_f", path)
+
+    def run(self, argv: Sequence[str], timeout: float) -> tuple[int, str]:
+        """See GuestFiles."""
+        command = ["/bin/sh", "-c", _RUN_IN_GUEST, "sh", f"{max(1, round(timeout))}", *argv]
+        printed: str = self._ask("command", command)
+        output, _newline, status = printed.rpartition("\n")
+        if not status.isdecimal():
+            raise GuestFileError(f"{argv[0]} could not be started in the guest.")
+        return int(status), output
+
+    def _set(self, path: str, attributes: Attributes) -> None:
+        self._ask("chown", attributes.uid, attributes.gid, path)
+        self._ask("chmod", attributes.mode, path)
+        present = self.attributes(path).xattrs
+        set_extended_attributes(self._ask, path, present, attributes.xattrs)
+
+    def _status(self, path: str, follow: bool) -> dict[str, int]:
+        return dict(self._ask("statns" if follow else "lstatns", path))
+
+    def _make_parents(self, path: str) -> None:
+        parent = posixpath.dirname(path)
+        if not self.is_dir(parent):
+            self._ask("mkdir_p", parent)
+
+    def _ask(self, operation: str, *arguments: Any, **options: Any) -> Any:
+        """Call the handle. A string that is no UTF-8 makes its binding crash, so none gets there."""
+        for argument in arguments:
+            for text in argument if isinstance(argument, list) else [argument]:
+                if isinstance(text, str) and not _is_plain(text):
+                    raise GuestFileError(f"The guest's file name {text!r} can't be handled.")
+        try:
+            return getattr(self._handle, operation)(*arguments, **options)
+        except (RuntimeError, ValueError) as error:
+            kind = MissingGuestFile if _says_missing(str(error)) else GuestFileError
+            raise kind(f"libguestfs could not do this in the guest: {error}.") from error
+
+
+class DirectoryFiles:
+    """The files of a guest whose root is a directory of this machine."""
+
+    def __init__(self, root: Path | str) -> None:
+        self._root = Path(root)
+
+    def read(self, path: str, limit: int = READ_LIMIT) -> bytes:
+        """See GuestFiles."""
+        real = self._real(path)
+        status = self._status(path, follow=True)
+        _refuse_unreadable(path, status.st_mode, status.st_size, limit)
+        return real.read_bytes()
+
+    def exists(self, path: str) -> bool:
+        """See GuestFiles."""
+        return self._kind(path) is not None
+
+    def is_file(self, path: str) -> bool:
+        """See GuestFiles."""
+        return stat.S_ISREG(self._kind(path) or 0)
+
+    def is_dir(self, path: str) -> bool:
+        """See GuestFiles."""
+        return stat.S_ISDIR(self._kind(path) or 0)
+
+    def list(self, directory: str) -> list[str]:
+        """See GuestFiles."""
+        if not self.is_dir(directory):
+            return []
+        return sorted(_texts(os.listdir(os.fsencode(self._real(directory)))))
+
+    def readlink(self, path: str) -> str | None:
+        """See GuestFiles."""
+        try:
+            real = self._real(path, follow=False)
+            return os.readlink(real) if real.is_symlink() else None
+        except OSError:
+            return None
+
+    def attributes(self, path: str, follow: bool = True) -> Attributes:
+        """See GuestFiles."""
+        real = self._real(path, follow)
+        status = self._status(path, follow)
+        return Attributes(
+            mode=stat.S_IMODE(status.st_mode),
+            uid=status.st_uid,
+            gid=status.st_gid,
+            xattrs={
+                name: os.getxattr(real, name, follow_symlinks=False)
+                for name in os.listxattr(real, follow_symlinks=False)
+            },
+        )
+
+    def write(self, path: str, content: bytes, attributes: Attributes | None = None) -> None:
+        """See GuestFiles."""
+        real = self._real(path)
+        try:
+            new = not real.exists()
+            real.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            real.write_bytes(content)
+            if attributes is not None:
+                self._set(path, attributes)
+            elif new:
+                real.chmod(0o644)
+        except OSError as error:
+            raise GuestFileError(f"The guest's {path} can't be written: {error}.") from error
+
+    def link(self, target: str, path: str) -> None:
+        """See GuestFiles."""
+        self.remove(path)
+        real = self._real(path, follow=False)
+        real.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        real.symlink_to(target)
+
+    def remove(self, path: str) -> None:
+        """See GuestFiles."""
+        try:
+            self._real(path, follow=False).unlink(missing_ok=True)
+        except OSError as error:
+            raise GuestFileError(f"The guest's {path} can't be taken away: {error}.") from error
+
+    def run(self, argv: Sequence[str], timeout: float) -> tuple[int, str]:
+        """Refuse: the programs below a directory are not this machine's to run."""
+        raise GuestFileError(f"{argv[0]} can only be run in an appliance.")
+
+    def _set(self, path: str, attributes: Attributes) -> None:
+        real = self._real(path)
+        present = self.attributes(path)
+        if (present.uid, present.gid) != (attributes.uid, attributes.gid):
+            os.chown(real, attributes.uid, attributes.gid)
+        real.chmod(attributes.mode)
+        for name in present.xattrs.keys() - attributes.xattrs.keys():
+            os.removexattr(real, name)
+        for name, value in attributes.xattrs.items():
+            if present.xattrs.get(name) != value:
+                os.setxattr(real, name, value)
+
+    def _kind(self, path: str) -> int | None:
+        try:
+            return self._status(path, follow=True).st_mode
+        except GuestFileError:
+            return None
+
+    def _status(self, path: str, follow: bool) -> os.stat_result:
+        try:
+            return self._real(path, follow).lstat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise MissingGuestFile(f"The guest has no {path}.") from error
+        except OSError as error:
+            raise GuestFileError(f"The guest's {path} can't be read: {error}.") from error
+
+    def _real(self, path: str, follow: bool = True) -> Path:
+        """Return where a path of the guest is on this machine, as chroot(2) would resolve it."""
+        if not _is_plain(path):
+            raise GuestFileError(f"The guest's file name {path!r} can't be handled.")
+        pending = [part for part in path.split("/") if part]
+        found: list[str] = []
+        links = 0
+        while pending:
+            part = pending.pop(0)
+            if part in (".", ".."):
+                del found[-1 if part == ".." else len(found) :]
+                continue
+            here = self._root.joinpath(*found, part)
+            if here.is_symlink() and (pending or follow):
+                links += 1
+                if links > _LINKS:
+                    raise GuestFileError(f"The guest's {path}: {os.strerror(errno.ELOOP)}.")
+                target = os.readlink(here)
+                if target.startswith("/"):
+                    found.clear()
+                pending[:0] = [each for each in target.split("/") if each]
+            else:
+                found.append(part)
+        return self._root.joinpath(*found)
+
+
+def _refuse_unreadable(path: str, mode: int, size: int, limit: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise GuestFileError(f"The guest's {path} is no regular file.")
+    if size > limit:
+        raise GuestFileError(f"The guest's {path} is larger than {limit} bytes.")
+
+
+def _texts(names: Sequence[bytes]) -> list[str]:
+    texts = [name.decode("utf-8", "replace") for name in names if name]
+    return [text for text in texts if "\N{REPLACEMENT CHARACTER}" not in text]
+
+
+def _is_plain(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _says_missing(message: str) -> bool:
+    return message.endswith((os.strerror(errno.ENOENT), os.strerror(errno.ENOTDIR)))
