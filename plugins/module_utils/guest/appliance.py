@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import Hyper2KvmError
@@ -197,6 +197,15 @@ def _look_for_system(handle: Any, storage: Storage) -> System:
                 version=release.get("VERSION_ID", ""),
             )
     return System()
+
+
+def with_own_name(handle: Any, system: System) -> System:
+    """Return *system* with the name that it gives itself; its root is mounted.
+
+    libguestfs has only "12.15" for a Debian.
+    """
+    name = _os_release(handle).get("PRETTY_NAME", "")
+    return replace(system, name=name) if name else system
 
 
 def _os_release(handle: Any) -> dict[str, str]:

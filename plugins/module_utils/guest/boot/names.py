@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether what a guest's files name is on its disks, under a name that outlives the controller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..files import GuestFiles
+from ..fstab import Encrypted, Mount, parse_crypttab, parse_fstab, with_devices
+from ..repair import ERROR, WARNING, Finding, Repair
+from ..storage import Match, Storage, Volume, stable_name
+from .command_line import Reference, find_references, replaced
+from .text import text_of, write_text
+
+FSTAB = "/etc/fstab"
+CRYPTTAB = "/etc/crypttab"
+_MAPPER = "/dev/mapper/"
+
+
+@dataclass(frozen=True)
+class Named:
+    """A device that a file names, and what is to be said of it.
+
+    Attributes:
+        path: The file.
+        spec: The device as it is written there.
+        use: What it is for, for a sentence.
+        match: What it is.
+        optional: Whether the guest boots on without it, by its owner's wish.
+        line: Its line in fstab or crypttab, reference: its place in a boot loader's file.
+    """
+
+    path: str
+    spec: str
+    use: str
+    match: Match
+    optional: bool = False
+    line: int = -1
+    reference: Reference | None = None
+
+    @property
+    def stable(self) -> str:
+        """A name for good, "" when there is none."""
+        return stable_name(self.match.volume) if self.match.volume is not None else ""
+
+
+def find_named(
+    files: GuestFiles, storage: Storage, root_device: str, original_fstab: str
+) -> tuple[Named, ...]:
+    """Return every device that fstab, crypttab, the boot loader and the command line name.
+
+    Args:
+        files: The guest.
+        storage: Its volumes.
+        root_device: The volume that its root is on.
+        original_fstab: Its fstab before FIX: hyper2kvm writes "nofail" on nearly every entry, and
+            what need not be there is for the guest's owner to say.
+    """
+    root = storage.named(root_device)
+    opened = {entry.name for entry in parse_crypttab(text_of(files, CRYPTTAB))}
+    optional = {m.mount_point for m in parse_fstab(original_fstab) if m.is_optional}
+    named: list[Named] = []
+    for mount in parse_fstab(text_of(files, FSTAB)):
+        named += _of_mount(mount, storage, root, opened, mount.mount_point in optional)
+    for entry in parse_crypttab(text_of(files, CRYPTTAB)):
+        named += _of_crypttab(entry, storage)
+    for reference in find_references(files):
+        named += _of_reference(reference, storage, root, opened)
+    return tuple(named)
+
+
+def findings(named: tuple[Named, ...]) -> Iterator[Finding]:
+    """Return what is wrong with the names."""
+    for one in named:
+        severity = WARNING if one.optional else ERROR
+        if one.match.volume is None:
+            how = (
+                "which is where it was on the old controller, and on the exported disks nothing"
+                " could be told to be it"
+                if not one.match.stable
+                else "which is on none of this VM's disks"
+            )
+            yield Finding(
+                severity,
+                one.path,
+                f"{one.path} names {one.spec} as {one.use}, {how}.",
+                "Export all disks of the VM, or have the guest name it by UUID, or take the entry"
+                " out or mark it nofail before the export.",
+            )
+        elif not one.match.stable:
+            yield Finding(
+                severity,
+                one.path,
+                f"{one.path} names {one.spec} as {one.use}; that name ends with the old"
+                " controller.",
+                f"Name it {one.stable or 'by UUID'} in the guest, or leave repair on.",
+            )
+
+
+def repair_names(files: GuestFiles, named: tuple[Named, ...]) -> list[Repair]:
+    """Give everything that can be told apart a name for good."""
+    repairs = []
+    for one in named:
+        if one.match.stable or not one.stable:
+            continue
+        if one.reference is not None:
+            before, after = replaced(files, one.reference, one.stable)
+        else:
+            text = text_of(files, one.path)
+            changed = with_devices(text, {one.line: (one.spec, one.stable)})
+            write_text(files, one.path, changed)
+            before, after = (part.splitlines()[one.line] for part in (text, changed))
+        because = f", since {one.match.assumed}" if one.match.assumed else ""
+        what = f"Named {one.use} {one.stable} instead of {one.spec}{because}"
+        repairs.append(Repair(what, one.path, before, after))
+    return repairs
+
+
+def _of_mount(
+    mount: Mount, storage: Storage, root: Volume | None, opened: set[str], optional: bool
+) -> Iterator[Named]:
+    if "bind" in mount.options or "rbind" in mount.options or _is_opened(mount.spec, opened):
+        return
+    use = "swap space" if mount.is_swap else f"the filesystem on {mount.mount_point}"
+    if mount.mount_point == "/":
+        match = _root_match(mount.spec, storage, root)
+    else:
+        match = storage.find(mount.spec, mount_point=mount.mount_point, fs_type=mount.type)
+    if match.is_device:
+        yield Named(FSTAB, mount.spec, use, match, optional=optional, line=mount.line)
+
+
+def _of_crypttab(entry: Encrypted, storage: Storage) -> Iterator[Named]:
+    match = storage.find(entry.spec, fs_type="crypto_LUKS")
+    if {"swap", "tmp", "plain"} & set(entry.options):
+        match = storage.find(entry.spec)  # no LUKS header
+    if match.is_device:
+        use = f"the encrypted device {entry.name}"
+        yield Named(CRYPTTAB, entry.spec, use, match, optional=entry.is_optional, line=entry.line)
+
+
+def _of_reference(
+    reference: Reference, storage: Storage, root: Volume | None, opened: set[str]
+) -> Iterator[Named]:
+    if _is_opened(reference.spec, opened):
+        return
+    if reference.key == "root":
+        match = _root_match(reference.spec, storage, root)
+        use = "the root filesystem"
+    elif reference.key == "resume":
+        match, use = storage.find(reference.spec, fs_type="swap"), "where to resume from"
+    elif reference.key == "search":
+        match, use = storage.find(reference.spec), "the filesystem that GRUB looks for"
+    else:
+        match, use = storage.find(reference.spec), reference.key
+    if match.is_device:
+        spec = reference.spec if reference.key == "search" else reference.value
+        yield Named(reference.path, spec, use, match, reference=reference)
+
+
+def _root_match(spec: str, storage: Storage, root: Volume | None) -> Match:
+    """Return what the name of the root is; which volume that is, is known already."""
+    match = storage.find(spec)
+    if match.is_device and not match.stable:
+        return Match(root, stable=False)
+    return match
+
+
+def _is_opened(spec: str, opened: set[str]) -> bool:
+    return spec.startswith(_MAPPER) and spec[len(_MAPPER) :] in opened

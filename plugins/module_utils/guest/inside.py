@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The program that runs in the sandbox with a guest's disks: one start of libguestfs' appliance.
+
+It gets a request as a JSON file and leaves its answer as another. "read" looks at the exported
+disks before anything was done to the guest; "repair" works on the copies that hyper2kvm has
+fixed. What it needs to know of the first, it gets back as it gave it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..errors import Hyper2KvmError
+from .appliance import (
+    Disk,
+    System,
+    find_system,
+    mount_guest,
+    read_storage,
+    started,
+    with_own_name,
+)
+from .boot.examination import Guest
+from .files import GuestfsFiles
+from .layers import layers_of
+from .linux import keep_originals, repair_linux
+from .repair import ERROR, Finding
+from .storage import Storage
+from .windows import examine_windows
+
+
+def main(request_path: str, answer_path: str) -> None:
+    """Do what the request says and leave the answer."""
+    request: dict[str, Any] = json.loads(Path(request_path).read_text(encoding="utf-8"))
+    clock = Clock()
+    try:
+        answer = _ACTIONS[request["action"]](request, clock)
+    except Hyper2KvmError as error:
+        answer = {"error": {"message": error.message, "action": error.action}}
+    except RuntimeError as error:  # libguestfs' own
+        answer = {
+            "error": {"message": f"libguestfs can't work on the guest: {error}.", "action": ""}
+        }
+    answer["seconds"] = clock.seconds
+    part = Path(answer_path + ".part")
+    # A guest's bytes that are no UTF-8 travel as escapes.
+    part.write_text(json.dumps(answer, ensure_ascii=True), encoding="utf-8")
+    os.replace(part, answer_path)
+
+
+class Clock:
+    """How long each part took, in seconds: lap() ends one."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._began = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        """Note what went by since the last lap as *name*."""
+        now = time.monotonic()
+        self.seconds[name] = round(now - self._began, 2)
+        self._began = now
+
+
+def _read(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
+    with started(_disks(request), writable=()) as handle:
+        clock.lap("start")
+        storage = read_storage(handle)
+        system = find_system(handle, storage)
+        clock.lap("inspect")
+        if not system.type:
+            return {"system": asdict(system), "findings": [asdict(_no_system(storage))]}
+        findings, mounted = mount_guest(handle, system, storage, readonly=True)
+        answer: dict[str, Any] = {
+            "system": asdict(with_own_name(handle, system)),
+            "disks": list(layers_of(handle, mounted.values()).disks),
+        }
+        if system.type == "linux":
+            answer["originals"] = keep_originals(GuestfsFiles(handle), request)
+        answer["findings"] = [asdict(finding) for finding in findings]
+        clock.lap("read")
+    return answer
+
+
+def _repair(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
+    system = System(**request["reading"]["system"])
+    readonly = not (request["repair"] or request["guest_network"] == "keep")
+    with started(_disks(request), writable=() if readonly else request["writable"]) as handle:
+        clock.lap("start")
+        storage = read_storage(handle)
+        findings, mounted = mount_guest(handle, system, storage, readonly=readonly)
+        clock.lap("mount")
+        if system.type == "windows":
+            outcome = examine_windows(handle, clock.lap)
+        else:
+            guest = Guest(
+                files=GuestfsFiles(handle),
+                storage=storage,
+                root_device=system.root_device,
+                mounted=mounted,
+                layers=layers_of(handle, [mounted[at] for at in ("/", "/usr") if at in mounted]),
+                firmware=request["firmware"],
+                architecture=system.architecture or "x86_64",
+                original_fstab=request["reading"]["originals"]["fstab"],
+            )
+            outcome = repair_linux(guest, request, clock.lap)
+    clock.lap("stop")
+    return {
+        "guest": {
+            "os": {
+                "type": system.type,
+                "name": system.name,
+                "distribution": system.distribution,
+                "version": system.version,
+            },
+            "root": _root(system, storage),
+            **outcome.summary,
+        },
+        "repaired": [asdict(repair) for repair in outcome.repaired],
+        "findings": [asdict(finding) for finding in (*findings, *outcome.findings)],
+    }
+
+
+_ACTIONS = {"read": _read, "repair": _repair}
+
+
+def _disks(request: dict[str, Any]) -> list[Disk]:
+    return [Disk(**disk) for disk in request["disks"]]
+
+
+def _root(system: System, storage: Storage) -> dict[str, str]:
+    volume = storage.named(system.root_device)
+    return {
+        "device": system.root,
+        "type": volume.type if volume is not None else "",
+        "uuid": volume.uuid if volume is not None else "",
+    }
+
+
+def _no_system(storage: Storage) -> Finding:
+    encrypted = [volume.name for volume in storage.volumes if volume.type == "crypto_LUKS"]
+    if encrypted:
+        return Finding(
+            ERROR,
+            "/",
+            f"The guest's root can't be looked at: {', '.join(encrypted)} is encrypted with LUKS.",
+            "Prepare the guest for virtio before the export and convert it without the stage fix.",
+        )
+    return Finding(
+        ERROR,
+        "/",
+        "No operating system was found on the VM's disks.",
+        "Convert disks without one without the stage fix.",
+    )

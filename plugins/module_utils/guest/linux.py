@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A Linux guest: what is kept of it before FIX, and what is done with it after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .boot.examination import Guest, examine
+from .boot.mending import mend
+from .boot.names import FSTAB
+from .boot.text import text_of
+from .boot.tools import INITRAMFS_TOOLS_MODULES, lost_modules, put_back_listed
+from .files import GuestFiles
+from .outcome import Outcome
+from .repair import ERROR, Finding, Repair
+
+
+def keep_originals(files: GuestFiles, request: dict[str, Any]) -> dict[str, Any]:
+    """Return what a repair must know of the guest before FIX, as plain values."""
+    return {
+        "fstab": text_of(files, FSTAB),
+        "initramfs_modules": text_of(files, INITRAMFS_TOOLS_MODULES),
+    }
+
+
+def repair_linux(guest: Guest, request: dict[str, Any], lap: Callable[[str], None]) -> Outcome:
+    """Put back what hyper2kvm took, repair what a boot needs, and look at the result.
+
+    Args:
+        guest: The guest; what must not be written is attached so.
+        request: With "repair", "guest_network" and the "reading" of before.
+        lap: Ends a part of the time that is measured.
+    """
+    originals = request["reading"]["originals"]
+    repairs: list[Repair] = []
+    findings: list[Finding] = []
+    if request["repair"]:
+        repairs += put_back_listed(guest.files, originals["initramfs_modules"])
+    else:
+        findings += _lost(guest.files, originals["initramfs_modules"])
+    lap("put back")
+    examination = examine(guest)
+    lap("examine")
+    rebuilt: list[str] = []
+    if request["repair"]:
+        made, problems, examination = mend(
+            guest,
+            examination,
+            written=[repair.path for repair in repairs],
+            timeout=request["timeout"],
+        )
+        repairs += made
+        findings += problems
+        initramfs = {kernel.initramfs: kernel.version for kernel in examination.kernels}
+        rebuilt = [initramfs[repair.path] for repair in made if repair.path in initramfs]
+        lap("repair")
+    summary = examination.summary()
+    summary["fstab"] = {"before": originals["fstab"], "after": text_of(guest.files, FSTAB)}
+    summary["initramfs_rebuilt"] = rebuilt
+    return Outcome(summary, repairs, [*findings, *examination.findings()])
+
+
+def _lost(files: GuestFiles, original: str) -> list[Finding]:
+    lost = lost_modules(files, original)
+    if not lost:
+        return []
+    return [
+        Finding(
+            ERROR,
+            INITRAMFS_TOOLS_MODULES,
+            f"hyper2kvm made the entry {', '.join(lost)} part of a comment.",
+            "Leave repair on.",
+        )
+    ]
