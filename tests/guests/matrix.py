@@ -62,7 +62,7 @@ BUILDERS: dict[str, Callable[[], Guest]] = {
 # Seconds; emulated, on a machine that others keep busy.
 _BOOT_PATIENCE = 900.0
 # After its login a guest has this long until its addresses answer, whoever converted it.
-_ANSWER_PATIENCE = 90.0
+_ANSWER_PATIENCE = 45.0
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,8 @@ def boot(guest: Guest, step: str, way: str, converted: Converted | None, *, hard
         extra = configured.look(running, guest) if step == CONFIGURED else {}
         text = running.console.read_text(encoding="utf-8", errors="replace")
     told = facts.told(text)
+    if way and step != CONFIGURED and told.get("way") != [way]:
+        raise RuntimeError(f"{guest.name} had not {way} in force, but {told.get('way')}.")
     return replace(
         cell,
         login=True,

@@ -162,12 +162,13 @@ _HOOK = """\
 # Keep the files of one way to configure the network; its name is in the firmware's tables.
 case "$1" in prereqs) exit 0 ;; esac
 read -r way < /sys/class/dmi/id/product_family || way=
-mount -o remount,rw "${rootmnt}"
+# The initramfs' own mount wants a type and a device, which a remount ignores.
+mount -o remount,rw -t none none "${rootmnt}"
 chroot "${rootmnt}" /usr/local/sbin/choose-way "$way"
-mount -o remount,ro "${rootmnt}"
+mount -o remount,ro -t none none "${rootmnt}"
 """
 
-# For the first boot loader entry that names no way, the first of them is in force.
+# Where none is named, the first is in force.
 _CHOOSE = """\
 #!/bin/sh
 # Take away the files of all ways but one, and mask the managers of the others.
@@ -180,6 +181,7 @@ done
 while read -r unit; do
     grep -qx "$unit" "$way.units" || ln -sf /dev/null "/etc/systemd/system/$unit"
 done < units
+touch in-force && printf '\\nGUEST-FACT way %s\\n' "$way"
 """
 
 
