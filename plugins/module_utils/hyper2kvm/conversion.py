@@ -3,10 +3,10 @@
 
 """From a manifest to converted disks that can be believed.
 
-Working copies → FIX on the boot disk's → CONVERT and VALIDATE of all → our own
-look at the outputs. FIX and the rest are two runs of hyper2kvm, so that what FIX
-did can be judged before anything is built on it; the data disks are decoded
-while FIX runs, which hardly uses the disk.
+Working copies → FIX on the boot disk's → the guest examined and repaired → CONVERT and
+VALIDATE of all → our own look at the outputs. FIX and the rest are two runs of
+hyper2kvm, so that what FIX did can be judged before anything is built on it; the
+data disks are decoded and the exported guest is read while FIX runs.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from ..guest.session import Reading, Repaired
 from ..progress_file import State, progress_written
 from ..sandbox.kvm_device import kvm_works
 from .derived_manifest import derive
 from .disks import SourceDisk, boot_disk
 from .errors import ConversionError
+from .guest import examined_disks, exported_disks, guest_session
 from .images import QemuImg
 from .log import Progress
 from .outputs import output_path, verify_output
@@ -34,7 +37,7 @@ from .plan import Plan
 from .record import Output, save_record
 from .report import merge_reports, stages_of
 from .run import Workplace, run_hyper2kvm
-from .verdict import judge_fix
+from .verdict import judge_fix, judge_guest
 from .working_copies import (
     WorkingCopy,
     WriteMark,
@@ -43,6 +46,8 @@ from .working_copies import (
     make_working_copy,
     remove_working_copy,
 )
+
+_Made = TypeVar("_Made")
 
 
 def convert(plan: Plan) -> dict[str, Any]:
@@ -95,6 +100,8 @@ class _Conversion:
             environment=plan.request.environment,
             isolation=plan.request.isolation,
         )
+        self._guest = guest_session(self._workplace, plan.request.document)
+        self._repaired: Repaired | None = None
 
     def run(self) -> dict[str, Any]:
         plan = self._plan
@@ -102,13 +109,24 @@ class _Conversion:
         data = [disk for disk in plan.disks if disk is not boot]
         with self._timed("working_copies"):
             boot_copy = self._copy(boot)
-        with _decoding(data, self._copy) as data_copies:
-            if "fix" in plan.stages:
+        fixing = "fix" in plan.stages
+        with (
+            _beside([partial(self._copy, disk) for disk in data]) as data_copies,
+            _beside([self._read] if fixing else []) as readings,
+        ):
+            if fixing:
                 with self._timed("fix"):
                     self._fix(boot_copy)
             with self._timed("working_copies"):
                 copies = {copied.disk.id: copied for copied in (boot_copy, *data_copies())}
+            with self._timed("guest_read"):
+                reading = next(iter(readings()), None)
         ordered = [copies[disk.id] for disk in plan.disks]
+        touched: set[str] = set()
+        if reading is not None:
+            with self._timed("guest_repair"):
+                self._repair(ordered, reading)
+            touched = {boot.id, *(plan.disks[number].id for number in reading.disks)}
         rest = [stage for stage in plan.stages if stage not in self._stages_with_fix()]
         if rest:
             with self._timed("convert"):
@@ -117,7 +135,7 @@ class _Conversion:
         if "convert" in plan.stages:
             self._state = State("comparing the result")
             with self._timed("verify"):
-                outputs = [self._verify(copied, copied is boot_copy) for copied in ordered]
+                outputs = [self._verify(copied, copied.disk.id in touched) for copied in ordered]
         return self._result(outputs)
 
     def look(self) -> State:
@@ -132,6 +150,25 @@ class _Conversion:
         mark = WriteMark.of(boot_copy.path)
         self._run("fix", [boot_copy], stages=self._stages_with_fix(), writable=[boot_copy.path])
         judge_fix(WriteMark.of(boot_copy.path) != mark, self._plan.log_path)
+
+    def _read(self, cancelled: threading.Event) -> Reading:
+        disks = exported_disks(self._plan.disks, self._qemu_img)
+        return self._guest.read(disks, timeout=self._remaining(), cancelled=cancelled)
+
+    def _repair(self, copies: Sequence[WorkingCopy], reading: Reading) -> None:
+        """Make of a guest that hyper2kvm has fixed one that boots, or fail with what it lacks."""
+        request = self._plan.request
+        judge_guest(reading.findings)
+        self._state = State("repairing the guest")
+        self._repaired = self._guest.repair(
+            examined_disks(copies),
+            reading,
+            firmware=request.document.get("vm", {}).get("firmware", "bios"),
+            repair=request.repair,
+            guest_network=request.guest_network,
+            timeout=self._remaining(),
+        )
+        judge_guest(self._repaired.findings, self._repaired)
 
     def _stages_with_fix(self) -> tuple[str, ...]:
         if "fix" not in self._plan.stages:
@@ -153,6 +190,7 @@ class _Conversion:
             stages=stages,
             output_directory=self._plan.output_directory,
             target_format=self._plan.target_format,
+            compress=self._plan.compress,
             report_path=report_path,
         )
         try:
@@ -180,14 +218,14 @@ class _Conversion:
             disk, self._plan.work, self._qemu_img, self._remaining(), cancelled
         )
 
-    def _verify(self, copied: WorkingCopy, is_boot: bool) -> Output:
+    def _verify(self, copied: WorkingCopy, touched: bool) -> Output:
         return verify_output(
             copied,
             directory=self._plan.output_directory,
             output_format=self._plan.target_format,
             # Nobody may have changed a data disk: it is held against the exported file
             # itself, which qemu-img decodes with code of its own.
-            against_source=not (is_boot and "fix" in self._plan.stages),
+            against_source=not touched,
             qemu_img=self._qemu_img,
             timeout=self._remaining(),
         )
@@ -200,6 +238,8 @@ class _Conversion:
             "stages": {stage: asdict(stages[stage]) for stage in plan.stages},
             "durations": {name: round(spent, 2) for name, spent in self._durations.items()},
         }
+        if self._repaired is not None:
+            result.update(self._repaired.result())
         if outputs:
             save_record(plan.record_path, plan.fingerprint, outputs, result)
         return {**result, "outputs": [asdict(output) for output in outputs]}
@@ -216,15 +256,16 @@ class _Conversion:
 
 
 @contextmanager
-def _decoding(
-    disks: Sequence[SourceDisk], copy: Callable[[SourceDisk, threading.Event], WorkingCopy]
-) -> Iterator[Callable[[], list[WorkingCopy]]]:
-    """Make the copies of *disks* in a thread meanwhile; what is yielded waits for them."""
+def _beside(
+    tasks: Sequence[Callable[[threading.Event], _Made]],
+) -> Iterator[Callable[[], list[_Made]]]:
+    """Do *tasks* one after the other in a thread meanwhile; what is yielded waits for them.
+
+    When the with block ends, for whatever reason, the event that each gets is set.
+    """
     cancelled = threading.Event()
     with ThreadPoolExecutor(max_workers=1) as executor:
-        futures: list[Future[WorkingCopy]] = [
-            executor.submit(copy, disk, cancelled) for disk in disks
-        ]
+        futures: list[Future[_Made]] = [executor.submit(task, cancelled) for task in tasks]
         try:
             yield lambda: [future.result() for future in futures]
         finally:

@@ -36,6 +36,9 @@ class Request:
         executable: hyper2kvm's program; None looks for it.
         environment: Variables for hyper2kvm.
         isolation: "bubblewrap" or "none".
+        repair: Whether a fixed guest is repaired where it would not boot on virtio.
+        guest_network: "keep" puts the guest's network back as it was before FIX, "hyper2kvm"
+            leaves it.
     """
 
     manifest_path: Path
@@ -47,6 +50,8 @@ class Request:
     executable: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     isolation: str = "bubblewrap"
+    repair: bool = True
+    guest_network: str = "keep"
 
 
 @dataclass(frozen=True)
@@ -144,5 +149,7 @@ def make_plan(request: Request) -> Plan:
             output_directory=str(request.output_directory),
             version=installation.version,
             environment=dict(request.environment),
+            repair=request.repair,
+            guest_network=request.guest_network,
         ),
     )

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..guest.repair import Finding
+from ..guest.session import Repaired, errors
 from ..sandbox.run import Completed
 from .errors import ConversionError
 from .log import RunLog
@@ -73,6 +76,26 @@ def judge_fix(written: bool, log_path: Path) -> None:
             "hyper2kvm says that FIX succeeded, but it did not write to the boot disk's copy",
             log_path,
         )
+
+
+def judge_guest(findings: Sequence[Finding], repaired: Repaired | None = None) -> None:
+    """Raise ConversionError when something is wrong with the guest for which it would not boot.
+
+    Args:
+        findings: What was found in it.
+        repaired: What was done to it, for the failed task's result.
+    """
+    wrong = errors(findings)
+    if not wrong:
+        return
+    more = f" (and {len(wrong) - 1} more findings)" if len(wrong) > 1 else ""
+    details = repaired.result() if repaired is not None else {}
+    details["findings"] = [asdict(finding) for finding in findings]
+    raise ConversionError(
+        f"The guest would not run on KVM as it ran before: {wrong[0].message}{more}",
+        action=wrong[0].action,
+        **details,
+    )
 
 
 def _failed(what: str, log_path: Path, *, action: str = "", **details: Any) -> ConversionError:
