@@ -190,7 +190,6 @@ class _Conversion:
             stages=stages,
             output_directory=self._plan.output_directory,
             target_format=self._plan.target_format,
-            compress=self._plan.compress,
             report_path=report_path,
         )
         try:
