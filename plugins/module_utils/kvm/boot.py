@@ -9,8 +9,8 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,39 @@ from ..hyper2kvm.record import file_checksum
 from ..sandbox.confinement import BASE_ENVIRONMENT, Confinement
 from ..sandbox.kvm_device import kvm_works
 from ..sandbox.process import STDOUT, SandboxedProcess, start
+from .agent import Agent
 from .console import Console
 from .errors import BootCheckError
-from .machine import Machine, qemu_arguments
+from .machine import Machine, Plumbing, qemu_arguments
+from .memory import reserved
+from .network.expectation import Expectation
+from .network.network import Network, attached
 from .qmp import Qmp
+from .tpm import SOCKET_NAME as TPM_SOCKET_NAME
+from .tpm import running_tpm
 
 CONSOLE_NAME = "console.log"
 SCREENSHOT_NAME = "screenshot.png"
 
-# Seconds until a boot counts as failed, where the user gives none.
+# How it is known that the machine is up.
+READY_CONSOLE = "console"
+READY_AGENT = "agent"
+READY_ANSWERS = "answers"
+READINESS = (READY_CONSOLE, READY_AGENT, READY_ANSWERS)
+
+# Seconds until a boot counts as failed, and until an address does once the machine is up,
+# where the user gives none.
 KVM_TIMEOUT = 300.0
 TCG_TIMEOUT = 900.0
+KVM_ANSWER_TIMEOUT = 60.0
+TCG_ANSWER_TIMEOUT = 180.0
+MEMORY_TIMEOUT = 3600.0
 
 _SOCKET_NAME = "qmp.sock"
 _CONSOLE_LIMIT = 16 * 1024 * 1024
 _TICK = 0.25
+# With a network somebody waits for answers.
+_SHORT_TICK = 0.02
 _PROGRAMS = ("qemu-system-x86_64", "/usr/libexec/qemu-kvm")
 _ERROR_LINES = 10
 
@@ -43,16 +61,27 @@ class Check:
 
     Attributes:
         machine: The machine.
-        evidence: Directory for the console's text and the screenshot.
-        pattern: Regular expression of the console's text that says the machine is up.
-        timeout: Seconds to wait for it; None takes the default of the accelerator.
+        evidence: Directory for the console's text, the screenshot and the captures.
+        pattern: Regular expression of the console's text; with ready "console" it says that the
+            machine is up.
+        ready: One of READINESS.
+        timeout: Seconds to wait until the machine is up; None takes the accelerator's default.
+        expectations: Where it is to answer then.
+        answer_timeout: Seconds that it may take to do so; None takes the accelerator's default.
+        require_answers: Whether the check fails when it does not.
+        memory_timeout: Seconds to wait for the guest's memory.
         isolation: "bubblewrap" or "none".
     """
 
     machine: Machine
     evidence: Path
     pattern: str
+    ready: str = READY_CONSOLE
     timeout: float | None = None
+    expectations: tuple[Expectation, ...] = ()
+    answer_timeout: float | None = None
+    require_answers: bool = True
+    memory_timeout: float = MEMORY_TIMEOUT
     isolation: str = "bubblewrap"
 
 
@@ -81,7 +110,8 @@ def check_boot(check: Check) -> dict[str, Any]:
     """
     kvm = kvm_works()
     before = [ImageState.of(disk.path) for disk in check.machine.disks]
-    result = _Boot(check, kvm).run()
+    with reserved(check.machine.memory_mb, check.memory_timeout) as waited:
+        result = {**_Boot(check, kvm).run(), "memory_wait": round(waited, 1)}
     images = []
     for disk, state in zip(check.machine.disks, before):
         if ImageState.of(disk.path) != state:
@@ -97,7 +127,24 @@ def check_boot(check: Check) -> dict[str, Any]:
             f"The machine did not boot: {result['reason']}. Its console: {result['console_path']}.",
             **result,
         )
+    missing = [answer for answer in result["answers"] if _is_missing(answer)]
+    if missing and check.require_answers:
+        told = "; ".join(f"{_place_of(answer)}: {answer['reason']}" for answer in missing)
+        raise BootCheckError(
+            f"The machine booted, and does not answer where it is to answer: {told}.",
+            action="What passed its NICs is in the captures that nics[].capture_path names.",
+            **{**result, "state": "no_answer", "reason": told},
+        )
     return result
+
+
+def _is_missing(answer: dict[str, Any]) -> bool:
+    return bool(answer["required"]) and not answer["answered"]
+
+
+def _place_of(answer: dict[str, Any]) -> str:
+    address = answer["address"] or "the leased address"
+    return f"{address} port {answer['port']}" if answer["port"] else str(address)
 
 
 def find_qemu() -> str:
@@ -118,49 +165,79 @@ class _Boot:
     def __init__(self, check: Check, kvm: bool) -> None:
         self._check = check
         self._kvm = kvm
-        default = KVM_TIMEOUT if kvm else TCG_TIMEOUT
-        self._timeout = default if check.timeout is None else check.timeout
+        self._timeout = _given(check.timeout, KVM_TIMEOUT if kvm else TCG_TIMEOUT)
+        self._answer_timeout = _given(
+            check.answer_timeout, KVM_ANSWER_TIMEOUT if kvm else TCG_ANSWER_TIMEOUT
+        )
         self._console = Console(check.pattern)
         self._console_path = check.evidence / CONSOLE_NAME
         self._screenshot_path = check.evidence / SCREENSHOT_NAME
         self._errors = b""
+        self._up_at: float | None = None
 
     def run(self) -> dict[str, Any]:
         check = self._check
         check.evidence.mkdir(parents=True, exist_ok=True)
         self._screenshot_path.unlink(missing_ok=True)
-        with self._scratch() as scratch:
-            argv = qemu_arguments(
-                check.machine,
-                program=find_qemu(),
-                kvm=self._kvm,
-                variables=self._copy_variables(scratch),
+        with ExitStack() as stack:
+            scratch = stack.enter_context(self._scratch())
+            network = stack.enter_context(
+                attached(check.machine.nics, check.expectations, check.evidence)
+            )
+            agent = None
+            if check.ready == READY_AGENT:
+                agent = Agent()
+                stack.callback(agent.close)
+            if check.machine.tpm:
+                stack.enter_context(running_tpm(scratch, check.isolation))
+            plumbing = Plumbing(
                 # Relative to where QEMU runs: a socket's address has room for 108 bytes.
                 qmp_socket=_SOCKET_NAME,
+                variables=self._copy_variables(scratch),
+                nics=network.descriptors,
+                agent=None if agent is None else agent.descriptor,
+                tpm_socket=TPM_SOCKET_NAME if check.machine.tpm else None,
             )
-            confinement = Confinement(
-                writable=(scratch,),
-                readonly=tuple(disk.path for disk in check.machine.disks),
-                kvm=self._kvm,
-                isolation=check.isolation,
-            )
-            began = time.monotonic()
-            with start(
-                argv,
-                confinement,
-                environment={"TMPDIR": str(scratch)},
-                working_directory=scratch,
-            ) as process:
-                running = self._watch(process, began + self._timeout)
-                seconds = time.monotonic() - began
-                if running:
-                    self._take_screenshot(scratch)
-                    process.stop()
-        return self._result(running, seconds)
+            running, seconds = self._run_qemu(plumbing, scratch, network, agent)
+        return self._result(running, seconds, network, agent)
 
-    def _watch(self, process: SandboxedProcess, deadline: float) -> bool:
-        """Read the console until something is decided; returns whether QEMU still runs."""
+    def _run_qemu(
+        self, plumbing: Plumbing, scratch: Path, network: Network, agent: Agent | None
+    ) -> tuple[bool, float]:
+        """Run QEMU until something is decided; return whether it still ran, and when that was."""
+        check = self._check
+        argv = qemu_arguments(check.machine, plumbing, program=find_qemu(), kvm=self._kvm)
+        confinement = Confinement(
+            writable=(scratch,),
+            readonly=tuple(disk.path for disk in check.machine.disks),
+            kvm=self._kvm,
+            isolation=check.isolation,
+        )
+        sockets = [*plumbing.nics, *([] if plumbing.agent is None else [plumbing.agent])]
+        began = time.monotonic()
+        with start(
+            argv,
+            confinement,
+            environment={"TMPDIR": str(scratch)},
+            working_directory=scratch,
+            pass_fds=sockets,
+        ) as process:
+            network.started()
+            if agent is not None:
+                agent.started()
+            running = self._watch(process, began, network, agent)
+            seconds = time.monotonic() - began
+            if running:
+                self._take_screenshot(scratch)
+                process.stop()
+        return running, seconds
+
+    def _watch(
+        self, process: SandboxedProcess, began: float, network: Network, agent: Agent | None
+    ) -> bool:
+        """Read the console and turn the networks; returns whether QEMU still runs."""
         room = _CONSOLE_LIMIT
+        tick = _SHORT_TICK if network.wires or agent is not None else _TICK
         with open(self._console_path, "wb") as log:
 
             def take(name: str, piece: bytes) -> None:
@@ -173,12 +250,29 @@ class _Boot:
                 room -= len(piece)
                 self._console.feed(piece)
 
-            while time.monotonic() < deadline:
-                if not process.pump(take, _TICK):
-                    return False
-                if self._console.decided:
+            while process.pump(take, tick):
+                now = time.monotonic() - began
+                network.turn(now)
+                if agent is not None:
+                    agent.turn(now)
+                if self._is_over(now, network, agent):
                     return True
-        return True
+        return False
+
+    def _is_over(self, now: float, network: Network, agent: Agent | None) -> bool:
+        if self._up_at is None and self._is_up(network, agent):
+            self._up_at = now
+        if self._up_at is None:
+            return self._console.failure is not None or now >= self._timeout
+        told = agent is None or agent.has_told(now)
+        return told and network.is_over(now - self._up_at, self._answer_timeout)
+
+    def _is_up(self, network: Network, agent: Agent | None) -> bool:
+        if agent is not None:
+            return agent.up
+        if self._check.ready == READY_ANSWERS:
+            return not network.missing()
+        return bool(self._console.matched)
 
     def _take_screenshot(self, scratch: Path) -> None:
         """Save what the screen shows; a check without its picture is still a check."""
@@ -190,38 +284,46 @@ class _Boot:
         except (BootCheckError, OSError) as error:
             self._errors += f"\nNo screenshot: {error}".encode()
 
-    def _result(self, running: bool, seconds: float) -> dict[str, Any]:
-        console = self._console
-        booted = bool(console.matched)
+    def _result(
+        self, running: bool, seconds: float, network: Network, agent: Agent | None
+    ) -> dict[str, Any]:
+        booted = self._up_at is not None
         result: dict[str, Any] = {
             "booted": booted,
-            "answers": [],
-            "matched": console.matched,
+            "answers": network.answers(),
+            "nics": network.nics(),
+            "matched": self._console.matched,
             "console_path": str(self._console_path),
             "screenshot_path": str(self._screenshot_path)
             if self._screenshot_path.exists()
             else None,
-            "seconds": round(seconds, 2),
+            "seconds": round(seconds if self._up_at is None else self._up_at, 2),
             "accelerator": "kvm" if self._kvm else "tcg",
             "isolation": self._check.isolation,
         }
+        if agent is not None:
+            result["agent"] = asdict(agent.facts)
         if not booted:
-            result["state"], result["reason"] = self._failure(running)
-            result["tail"] = console.tail()
+            result["state"], result["reason"] = self._failure(running, network)
+            result["tail"] = self._console.tail()
         return result
 
-    def _failure(self, running: bool) -> tuple[str, str]:
+    def _failure(self, running: bool, network: Network) -> tuple[str, str]:
         if self._console.failure is not None:
             return self._console.failure.name, self._console.failure.meaning
         if running:
-            return (
-                "timeout",
-                f"nothing on its serial console matched {self._check.pattern!r} within"
-                f" {self._timeout:.0f} s",
-            )
+            return "timeout", f"{self._missed(network)} within {self._timeout:.0f} s"
         lines = self._errors.decode(errors="replace").strip().splitlines()[-_ERROR_LINES:]
         said = "; ".join(line.strip() for line in lines)
         return "ended", f"QEMU ended by itself and said: {said or 'nothing'}"
+
+    def _missed(self, network: Network) -> str:
+        if self._check.ready == READY_AGENT:
+            return "the QEMU guest agent did not answer"
+        if self._check.ready == READY_ANSWERS:
+            told = (f"{_place_of(answer)}: {answer['reason']}" for answer in network.missing())
+            return f"it did not answer ({'; '.join(told)})"
+        return f"nothing on its serial console matched {self._check.pattern!r}"
 
     def _copy_variables(self, scratch: Path) -> Path | None:
         uefi = self._check.machine.uefi
@@ -241,3 +343,7 @@ class _Boot:
             yield scratch
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _given(value: float | None, default: float) -> float:
+    return default if value is None else value

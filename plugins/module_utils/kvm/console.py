@@ -49,7 +49,12 @@ FAILURES: Sequence[Failure] = (
     ),
     _failure(
         "initramfs",
-        r"^\s*\(initramfs\)|^dracut:/#|^Entering emergency mode\. Exit the shell to continue",
+        # initramfs-tools; dracut; mkinitcpio; Alpine's.
+        r"^\s*\(initramfs\)"
+        r"|^dracut:/#|^Entering emergency mode\. Exit the shell to continue"
+        r"|Generating \"/run/initramfs/rdsosreport\.txt\"|Warning: Could not boot\."
+        r"|You are now being dropped into an emergency shell|^\[rootfs ?\S*\]#"
+        r"|initramfs emergency recovery shell launched",
         "it stopped in its initramfs: the root filesystem was not found, usually since the"
         " initramfs lacks a driver or names a device of the old controller",
     ),
@@ -64,15 +69,38 @@ FAILURES: Sequence[Failure] = (
         "it stopped at GRUB's prompt: GRUB found no configuration",
     ),
     _failure(
+        "grub_error",
+        r"^error: (?:\S+:\d+:\s*)?you need to load the kernel first",
+        "GRUB did not find the kernel that its configuration names",
+    ),
+    _failure(
+        "secure_boot_violation",
+        r"BdsDxe: failed to load \S+ .*: Access Denied|Verification failed: \(0x1A\)"
+        r"|^error: (?:\S+:\d+:\s*)?(?:bad shim signature|prohibited by secure boot policy)"
+        r"|has invalid signature\.|Security Policy Violation",
+        "Secure Boot refused what it was to boot: it is not signed by a key that the firmware or"
+        " shim knows",
+    ),
+    _failure(
         "emergency_mode",
-        r"You are in emergency mode|Welcome to emergency mode|Give root password for maintenance"
+        r"You are in (?:emergency|rescue) mode|Welcome to emergency mode"
+        r"|Give root password for maintenance|Press Enter for maintenance"
         r"|Cannot open access to console, the root account is locked",
         "it went into emergency mode: usually a filesystem of /etc/fstab is missing",
     ),
     _failure(
+        "passphrase",
+        r"Please unlock disk \S+|[Ee]nter passphrase for |Please enter passphrase for disk",
+        "it waits for somebody to type the passphrase of an encrypted disk",
+    ),
+    _failure(
         "no_bootable_device",
+        # SeaBIOS; the boot sectors of DOS, GPT and Windows; OVMF; iPXE and OVMF's network boot.
         r"No bootable device\.|Boot failed: not a bootable disk"
-        r"|BdsDxe: No bootable option or device was found|^Shell> ",
+        r"|Missing operating system|Operating system not found|Error loading operating system"
+        r"|BOOTMGR is missing|NTLDR is missing"
+        r"|BdsDxe: No bootable option or device was found|^Shell> "
+        r"|PXE-E\d\d: |>>Start PXE over IPv|No more network devices",
         "its firmware found nothing to boot: the boot loader is missing, or the firmware is the"
         " wrong one (BIOS or UEFI)",
     ),

@@ -13,6 +13,8 @@ from typing import Any
 from .errors import BootCheckError
 from .machine import Disk
 
+RECORD_NAME = "conversion.json"
+
 _NO_HINT = 999
 
 
@@ -26,7 +28,7 @@ def converted_disks(document: dict[str, Any], output_directory: Path) -> tuple[l
     Raises:
         BootCheckError: They were not converted, or one is missing.
     """
-    record_path = output_directory / "conversion.json"
+    record_path = output_directory / RECORD_NAME
     try:
         outputs = json.loads(record_path.read_text(encoding="utf-8"))["outputs"]
         paths = {output["id"]: Path(output["path"]) for output in outputs}

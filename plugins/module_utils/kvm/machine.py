@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import BootCheckError
 from .firmware import UefiFirmware
+from .network.network import NicNetwork
 
 MACHINES = ("q35", "pc")
 DISK_BUSES = ("virtio-blk", "virtio-scsi")
@@ -70,7 +71,8 @@ class Machine:
         uefi: Its firmware; None for BIOS.
         cpus: Number of CPUs.
         memory_mb: Memory in MiB.
-        macs: One NIC each.
+        nics: Its NICs, on virtio, each on a network of its own.
+        tpm: Whether it has a TPM.
     """
 
     disks: Sequence[Disk]
@@ -80,7 +82,27 @@ class Machine:
     uefi: UefiFirmware | None = None
     cpus: int = 1
     memory_mb: int = _DEFAULT_MEMORY_MB
-    macs: Sequence[str] = field(default_factory=tuple)
+    nics: Sequence[NicNetwork] = ()
+    tpm: bool = False
+
+
+@dataclass(frozen=True)
+class Plumbing:
+    """What QEMU is connected with.
+
+    Attributes:
+        qmp_socket: Path of the socket that QEMU listens on.
+        variables: The copy of the UEFI's variable store.
+        nics: A socket for each NIC, of datagrams that are frames.
+        agent: A socket for the guest agent's channel.
+        tpm_socket: Path of the socket that the TPM listens on.
+    """
+
+    qmp_socket: str
+    variables: Path | None = None
+    nics: Sequence[int] = ()
+    agent: int | None = None
+    tpm_socket: str | None = None
 
 
 def described_cpus(document: dict[str, Any]) -> int:
@@ -91,23 +113,27 @@ def described_cpus(document: dict[str, Any]) -> int:
 
 def described_memory(document: dict[str, Any]) -> int:
     """Return how much memory to check with, in MiB: the manifest's, at most 4096."""
-    gib = document.get("vm", {}).get("mem_gb")
-    return _DEFAULT_MEMORY_MB if gib is None else min(int(gib) * 1024, _LARGEST_MEMORY_MB)
+    described = document.get("vm", {})
+    exactly, gib = described.get("memory_mb"), described.get("mem_gb")
+    if exactly is None and gib is None:
+        return _DEFAULT_MEMORY_MB
+    return min(int(exactly) if exactly is not None else int(gib) * 1024, _LARGEST_MEMORY_MB)
 
 
-def described_macs(document: dict[str, Any]) -> tuple[str, ...]:
-    """Return the MAC address of each NIC of the manifest, an empty one where it has none."""
-    return tuple(str(nic.get("mac") or "") for nic in document.get("nics", []))
+def described_nics(document: dict[str, Any]) -> tuple[NicNetwork, ...]:
+    """Return the NICs of the manifest."""
+    return tuple(
+        NicNetwork(str(nic.get("id") or f"nic-{index}"), str(nic.get("mac") or ""))
+        for index, nic in enumerate(document.get("nics", []))
+    )
 
 
-def qemu_arguments(
-    machine: Machine,
-    *,
-    program: str,
-    kvm: bool,
-    variables: Path | None,
-    qmp_socket: str,
-) -> list[str]:
+def given_nics(macs: Sequence[str]) -> tuple[NicNetwork, ...]:
+    """Return NICs with these MAC addresses."""
+    return tuple(NicNetwork(f"nic-{index}", mac) for index, mac in enumerate(macs))
+
+
+def qemu_arguments(machine: Machine, plumbing: Plumbing, *, program: str, kvm: bool) -> list[str]:
     """Return QEMU's argument vector.
 
     Nothing is written to the images: they are opened in snapshot mode, and what the
@@ -115,25 +141,36 @@ def qemu_arguments(
 
     Args:
         machine: What to build.
+        plumbing: What it is connected with.
         program: QEMU's program.
         kvm: Whether KVM works; QEMU's own emulation (TCG) is used otherwise.
-        variables: The copy of the UEFI's variable store.
-        qmp_socket: Path of the socket that QEMU listens on.
     """
     arguments = [program, "-nodefaults", "-no-user-config", "-snapshot"]
     # With graphics=off SeaBIOS repeats on the serial line what it shows on the screen,
     # and so what GRUB and "No bootable device" say; the screen is there all the same.
-    arguments += ["-machine", f"{machine.machine},graphics=off", "-device", "VGA"]
+    kind = f"{machine.machine},graphics=off"
+    if machine.uefi is not None and machine.uefi.smm:
+        if machine.machine != "q35":
+            raise BootCheckError("Secure Boot needs the machine type q35.")
+        kind += ",smm=on"
+    arguments += ["-machine", kind, "-device", "VGA"]
     arguments += ["-accel", "kvm" if kvm else "tcg", "-cpu", "host" if kvm else "max"]
     arguments += ["-smp", str(machine.cpus), "-m", str(machine.memory_mb), "-display", "none"]
     arguments += ["-device", "virtio-rng-pci"]
-    arguments += _firmware(machine.uefi, variables)
+    arguments += _firmware(machine.uefi, plumbing.variables)
     arguments += _disks(machine)
-    arguments += _nics(machine.macs)
+    arguments += _nics(machine.nics, plumbing.nics)
+    if plumbing.tpm_socket is not None:
+        arguments += ["-chardev", f"socket,id=tpm,path={_escaped(plumbing.tpm_socket)}"]
+        arguments += ["-tpmdev", "emulator,id=tpm0,chardev=tpm"]
+        arguments += ["-device", f"{'tpm-crb' if machine.uefi else 'tpm-tis'},tpmdev=tpm0"]
+    if plumbing.agent is not None:
+        port = "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"
+        arguments += ["-device", "virtio-serial-pci", "-device", port]
+        arguments += ["-chardev", f"socket,id=agent,fd={plumbing.agent}"]
     arguments += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
-    arguments += ["-chardev", f"socket,id=qmp,path={_escaped(qmp_socket)},server=on,wait=off"]
-    arguments += ["-mon", "chardev=qmp,mode=control"]
-    return arguments
+    monitor = f"socket,id=qmp,path={_escaped(plumbing.qmp_socket)},server=on,wait=off"
+    return [*arguments, "-chardev", monitor, "-mon", "chardev=qmp,mode=control"]
 
 
 def _firmware(uefi: UefiFirmware | None, variables: Path | None) -> list[str]:
@@ -141,7 +178,13 @@ def _firmware(uefi: UefiFirmware | None, variables: Path | None) -> list[str]:
         return []
     code = f"if=pflash,unit=0,format={uefi.code_format},readonly=on,file={_escaped(uefi.code)}"
     store = f"if=pflash,unit=1,format={uefi.variables_format},file={_escaped(variables)}"
-    return ["-drive", code, "-drive", store]
+    arguments = ["-drive", code, "-drive", store]
+    if uefi.smm:
+        # Only code in SMM may write the variables; such firmware refuses to start where
+        # others may too, and hangs in S3.
+        arguments += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+        arguments += ["-global", "ICH9-LPC.disable_s3=1"]
+    return arguments
 
 
 def _disks(machine: Machine) -> list[str]:
@@ -160,17 +203,18 @@ def _disks(machine: Machine) -> list[str]:
     return arguments
 
 
-def _nics(macs: Sequence[str]) -> list[str]:
+def _nics(nics: Sequence[NicNetwork], sockets: Sequence[int]) -> list[str]:
     arguments = []
-    for index, mac in enumerate(macs):
-        device = f"virtio-net-pci,netdev=net{index}"
-        if mac:
-            if not _MAC.match(mac):
+    for index, (nic, descriptor) in enumerate(zip(nics, sockets)):
+        # Without its option ROM no NIC is booted from.
+        device = f"virtio-net-pci,netdev=net{index},romfile="
+        if nic.mac:
+            if not _MAC.match(nic.mac):
                 raise BootCheckError(
-                    f"The manifest's nics[{index}].mac, {mac!r}, is no MAC address."
+                    f"The manifest's nics[{index}].mac, {nic.mac!r}, is no MAC address."
                 )
-            device += f",mac={mac}"
-        arguments += ["-netdev", f"user,id=net{index},restrict=on", "-device", device]
+            device += f",mac={nic.mac}"
+        arguments += ["-netdev", f"socket,id=net{index},fd={descriptor}", "-device", device]
     return arguments
 
 

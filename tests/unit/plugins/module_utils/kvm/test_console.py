@@ -56,6 +56,33 @@ def test_a_pattern_of_the_user_s() -> None:
         (b"Booting from Hard Disk...\r\nNo bootable device.\r\n", "no_bootable_device"),
         (b"BdsDxe: No bootable option or device was found.\r\n", "no_bootable_device"),
         (b"UEFI Interactive Shell v2.2\r\nShell> ", "no_bootable_device"),
+        (b"Missing operating system\r\n", "no_bootable_device"),
+        (b">>Start PXE over IPv4.\r\n", "no_bootable_device"),
+        (b"PXE-E18: Server response timeout.\r\n", "no_bootable_device"),
+        (b'Generating "/run/initramfs/rdsosreport.txt"\r\n', "initramfs"),
+        (b"You are now being dropped into an emergency shell.\r\n", "initramfs"),
+        (b"[rootfs ]# ", "initramfs"),
+        (
+            b"error: file `/boot/vmlinuz' not found.\r\n"
+            b"error: you need to load the kernel first.\r\n",
+            "grub_error",
+        ),
+        (
+            b"error: ../../grub-core/loader/i386/efi/linux.c:258:"
+            b"you need to load the kernel first.\r\n",
+            "grub_error",
+        ),
+        (
+            b'BdsDxe: failed to load Boot0001 "UEFI Misc Device" from PciRoot(0x0)/Pci(0x3,0x0):'
+            b" Access Denied\r\n",
+            "secure_boot_violation",
+        ),
+        (
+            b"error: ../../grub-core/kern/efi/sb.c:182:bad shim signature.\r\n",
+            "secure_boot_violation",
+        ),
+        (b"Please unlock disk sda3_crypt: ", "passphrase"),
+        (b"You are in rescue mode. After logging in\r\n", "emergency_mode"),
     ],
 )
 def test_states_that_a_machine_never_leaves(text: bytes, name: str) -> None:

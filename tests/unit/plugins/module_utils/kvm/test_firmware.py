@@ -50,6 +50,33 @@ def test_the_first_that_needs_no_secure_boot(share: Path, tmp_path: Path) -> Non
     assert firmware.variables == tmp_path / "VARS.fd"
 
 
+def test_the_one_that_enforces_secure_boot(share: Path, tmp_path: Path) -> None:
+    describe(share, "50-secure.json", features=["secure-boot", "requires-smm"])
+    describe(share, "55-tests.json", features=["enrolled-keys"])
+    describe(share, "60-plain.json")
+    with pytest.raises(BootCheckError, match="with enrolled keys"):
+        find_uefi([share], [], secure_boot=True)
+    enrolled = {"filename": str(tmp_path / "CODE.secboot.fd"), "format": "qcow2"}
+    store = {"filename": str(tmp_path / "VARS.fd"), "format": "qcow2"}
+    describe(
+        share,
+        "70-enrolled.json",
+        features=["secure-boot", "requires-smm", "enrolled-keys"],
+        mapping={"device": "flash", "executable": enrolled, "nvram-template": store},
+    )
+    firmware = find_uefi([share], [], secure_boot=True)
+    assert firmware.code.name == "CODE.secboot.fd"
+    assert (firmware.smm, firmware.secure_boot, firmware.code_format) == (True, True, "qcow2")
+
+
+def test_one_without_keys_enforces_nothing_and_comes_last(share: Path) -> None:
+    describe(share, "50-secure.json", features=["secure-boot", "requires-smm"])
+    only = find_uefi([share], [])
+    assert (only.smm, only.secure_boot) == (True, False)
+    describe(share, "60-plain.json")
+    assert find_uefi([share], []).smm is False
+
+
 def test_an_administrator_s_file_hides_the_distribution_s(share: Path) -> None:
     describe(share, "60-plain.json")
     etc = share.parent / "etc"
@@ -76,6 +103,12 @@ def test_what_does_not_fit(changes: dict[str, Any], share: Path) -> None:
 def test_files_that_nobody_describes(share: Path, tmp_path: Path) -> None:
     code, variables = str(tmp_path / "CODE.fd"), str(tmp_path / "VARS.fd")
     assert find_uefi([share], [("/no", "/no"), (code, variables)]).code == Path(code)
+
+
+def test_files_that_nobody_describes_with_keys(share: Path, tmp_path: Path) -> None:
+    code, variables = str(tmp_path / "CODE.secboot.fd"), str(tmp_path / "VARS.fd")
+    firmware = find_uefi([share], [(code, variables)], secure_boot=True)
+    assert (firmware.smm, firmware.secure_boot) == (True, True)
 
 
 def test_none() -> None:

@@ -14,24 +14,23 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.kvm.firmware im
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.kvm.machine import (
     Disk,
     Machine,
+    Plumbing,
     described_cpus,
-    described_macs,
     described_memory,
+    described_nics,
+    given_nics,
     qemu_arguments,
 )
 
 DISKS = [Disk(Path("/srv/web01/disk-0.qcow2"), "qcow2"), Disk(Path("/srv/a,b/disk-1.raw"), "raw")]
 
 
-def arguments(kvm: bool = False, **attributes: Any) -> list[str]:
+def arguments(kvm: bool = False, plumbing: Plumbing | None = None, **attributes: Any) -> list[str]:
     machine = Machine(**{"disks": DISKS, **attributes})
-    return qemu_arguments(
-        machine,
-        program="qemu-system-x86_64",
-        kvm=kvm,
-        variables=Path("/srv/scratch/variables.fd"),
-        qmp_socket="qmp.sock",
+    plumbing = plumbing or Plumbing(
+        qmp_socket="qmp.sock", variables=Path("/srv/scratch/variables.fd"), nics=[7, 9]
     )
+    return qemu_arguments(machine, plumbing, program="qemu-system-x86_64", kvm=kvm)
 
 
 def values(vector: list[str], option: str) -> list[str]:
@@ -61,18 +60,29 @@ def test_virtio_scsi() -> None:
     )
 
 
-def test_nics_keep_their_macs_and_reach_nothing() -> None:
-    vector = arguments(macs=["00:50:56:8A:10:01", ""])
-    assert values(vector, "-netdev") == ["user,id=net0,restrict=on", "user,id=net1,restrict=on"]
+def test_nics_keep_their_macs_and_reach_only_us() -> None:
+    vector = arguments(nics=given_nics(["00:50:56:8A:10:01", ""]))
+    assert values(vector, "-netdev") == ["socket,id=net0,fd=7", "socket,id=net1,fd=9"]
     devices = values(vector, "-device")
-    assert "virtio-net-pci,netdev=net0,mac=00:50:56:8A:10:01" in devices
-    assert "virtio-net-pci,netdev=net1" in devices
+    assert "virtio-net-pci,netdev=net0,romfile=,mac=00:50:56:8A:10:01" in devices
+    assert "virtio-net-pci,netdev=net1,romfile=" in devices
 
 
 @pytest.mark.parametrize("mac", ["00:50:56:8a:10", "x,romfile=/etc/shadow", "00:50:56:8a:10:01\n"])
 def test_a_mac_that_is_none(mac: str) -> None:
     with pytest.raises(BootCheckError, match=r"nics\[0\]\.mac"):
-        arguments(macs=[mac])
+        arguments(nics=given_nics([mac]))
+
+
+def test_an_agent_and_a_tpm() -> None:
+    plain = " ".join(arguments())
+    assert "virtserialport" not in plain
+    assert "tpm" not in plain
+    vector = arguments(plumbing=Plumbing("qmp.sock", agent=5, tpm_socket="tpm.sock"))
+    assert "socket,id=agent,fd=5" in values(vector, "-chardev")
+    assert "socket,id=tpm,path=tpm.sock" in values(vector, "-chardev")
+    assert "virtserialport,chardev=agent,name=org.qemu.guest_agent.0" in values(vector, "-device")
+    assert "tpm-tis,tpmdev=tpm0" in values(vector, "-device")
 
 
 def test_firmware() -> None:
@@ -81,6 +91,16 @@ def test_firmware() -> None:
     code, variables = [d for d in values(arguments(uefi=uefi), "-drive") if "pflash" in d]
     assert code == "if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/CODE.fd"
     assert variables == "if=pflash,unit=1,format=raw,file=/srv/scratch/variables.fd"
+
+
+def test_firmware_that_enforces_secure_boot() -> None:
+    uefi = UefiFirmware(Path("/c.fd"), Path("/v.fd"), smm=True, secure_boot=True)
+    vector = arguments(uefi=uefi)
+    assert values(vector, "-machine") == ["q35,graphics=off,smm=on"]
+    assert "driver=cfi.pflash01,property=secure,value=on" in values(vector, "-global")
+    assert "smm=on" not in " ".join(arguments())
+    with pytest.raises(BootCheckError, match="q35"):
+        arguments(uefi=uefi, machine="pc")
 
 
 def test_accelerator() -> None:
@@ -99,10 +119,15 @@ def test_sizes_of_the_manifest_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     assert described_memory({"vm": {"mem_gb": 2}}) == 2048
     assert described_memory({"vm": {"mem_gb": 512}}) == 4096
     assert described_memory({}) == 1024
-    assert described_macs({"nics": [{"id": "a", "mac": "00:50:56:8a:10:01"}, {"id": "b"}]}) == (
-        "00:50:56:8a:10:01",
-        "",
-    )
+    assert described_memory({"vm": {"mem_gb": 1, "memory_mb": 512}}) == 512
+
+
+def test_nics_of_the_manifest() -> None:
+    document = {"nics": [{"id": "eth", "mac": "00:50:56:8a:10:01"}, {"network": "VM Network"}]}
+    assert [(nic.name, nic.mac) for nic in described_nics(document)] == [
+        ("eth", "00:50:56:8a:10:01"),
+        ("nic-1", ""),
+    ]
 
 
 @pytest.mark.parametrize(
