@@ -35,6 +35,18 @@ _MODULES = (
     *("vmxnet3", "vmw_pvscsi"),
 )
 
+_MAKE_VOLUME = """
+import guestfs, sys
+handle = guestfs.GuestFS(python_return_dict=True)
+handle.add_drive_opts(sys.argv[1], format="raw")
+handle.launch()
+handle.pvcreate("/dev/sda2")
+handle.vgcreate("vg0", ["/dev/sda2"])
+handle.lvcreate("root", "vg0", int(sys.argv[2]))
+handle.shutdown()
+handle.close()
+"""
+
 
 def build() -> Guest:
     """Return the guest, built into the cache if it is not there."""
@@ -73,10 +85,10 @@ def _make_volume(raw: Path) -> Partition:
     no device mapper. A new volume lies in one piece: its filesystem can then be
     made at that place of the plain file.
     """
-    argv = ["guestfish", "--rw", "--format=raw", "-a", str(raw), "run"]
-    argv += [":", "pvcreate", "/dev/sda2", ":", "vgcreate", "vg0", "/dev/sda2"]
-    argv += [":", "lvcreate", "root", "vg0", str(_VOLUME_MIB)]
+    # The distribution's own interpreter is the one that has libguestfs' binding.
+    argv = ["/usr/bin/python3", "-c", _MAKE_VOLUME, str(raw), str(_VOLUME_MIB)]
     environment = {**os.environ, "LIBGUESTFS_CACHEDIR": str(cache_dir("appliance"))}
+    environment.setdefault("LIBGUESTFS_BACKEND", "direct")
     subprocess.run(argv, check=True, env=environment, timeout=600)
     # LVM's metadata is text, in the first MiB of the physical volume.
     with raw.open("rb") as file:
