@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
 from pathlib import Path
 
-from .header import VmdkError
+from .header import SECTOR, SparseHeader, VmdkError, parse_header
 from .raw_image import RawImageWriter
 from .stream import StreamParser
+from .tables import table_grains
 
 _PIECE = 1 << 20  # bytes read at a time
+_BATCH = 16  # grains, of 64 KiB each as a rule
+
+# Called with the bytes read and the bytes there are.
+_OnProgress = Callable[[int, int], None]
 
 
 class Decoder:
@@ -78,7 +84,7 @@ def decode_file(
     target: Path,
     *,
     expected_capacity: int | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: _OnProgress | None = None,
 ) -> int:
     """Write the disk in a VMDK to a raw image and return its capacity in bytes.
 
@@ -96,14 +102,42 @@ def decode_file(
     """
     part = target.with_name(target.name + ".part")
     try:
-        with _naming(source), closing(Decoder(part, expected_capacity)) as decoder:
-            for piece in _pieces(source, on_progress):
-                decoder.feed(piece)
-            decoder.finish()
+        with _naming(source):
+            header = _header_of(source)
+            if header.has_markers:
+                _decode_stream(source, part, expected_capacity, on_progress)
+            else:
+                header.check_capacity(expected_capacity)
+                _decode_by_tables(source, part, header, on_progress)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-    return decoder.capacity
+    return header.capacity_bytes
+
+
+def _decode_stream(
+    source: Path, image: Path, expected_capacity: int | None, on_progress: _OnProgress | None
+) -> None:
+    with closing(Decoder(image, expected_capacity)) as decoder:
+        for piece in _pieces(source, on_progress):
+            decoder.feed(piece)
+        decoder.finish()
+
+
+def _decode_by_tables(
+    source: Path, image: Path, header: SparseHeader, on_progress: _OnProgress | None
+) -> None:
+    total = source.stat().st_size
+    with source.open("rb") as file, RawImageWriter(image, header) as writer:
+        grains = table_grains(file, header)
+        while batch := list(islice(grains, _BATCH)):
+            writer.write(batch)
+            if on_progress:
+                # Grains may lie in any order: how far the disk is tells how far the file is.
+                on_progress(total * batch[-1].start // header.capacity_bytes, total)
+        writer.finish()
+    if on_progress:
+        on_progress(total, total)
 
 
 def check_stream(source: Path) -> int:
@@ -113,12 +147,26 @@ def check_stream(source: Path) -> int:
         VmdkError: The VMDK is damaged or cut short.
         OSError: It can't be read.
     """
-    parser = StreamParser(keep_grains=False)
     with _naming(source):
+        header = _header_of(source)
+        if not header.has_markers:
+            with source.open("rb") as file:
+                for _grain in table_grains(file, header):
+                    pass
+            return header.capacity_bytes
+        parser = StreamParser(keep_grains=False)
         for piece in _pieces(source, None):
             parser.feed(piece)
         parser.finish()
-    return parser.header.capacity_bytes
+    return header.capacity_bytes
+
+
+def _header_of(source: Path) -> SparseHeader:
+    with source.open("rb") as file:
+        sector = file.read(SECTOR)
+    if len(sector) < SECTOR:
+        raise VmdkError(f"The VMDK ends early, at byte {len(sector)}, within its header.")
+    return parse_header(sector)
 
 
 @contextmanager
@@ -132,7 +180,7 @@ def _naming(source: Path) -> Iterator[None]:
         ) from None
 
 
-def _pieces(source: Path, on_progress: Callable[[int, int], None] | None) -> Iterator[memoryview]:
+def _pieces(source: Path, on_progress: _OnProgress | None) -> Iterator[memoryview]:
     total, done = source.stat().st_size, 0
     buffer = memoryview(bytearray(_PIECE))
     with source.open("rb", buffering=0) as file:

@@ -76,6 +76,11 @@ class SparseHeader:
         return self.grain_size * SECTOR
 
     @property
+    def longest_grain(self) -> int:
+        """Return the most that a grain can take compressed, in bytes; deflate hardly ever grows."""
+        return self.grain_bytes + (self.grain_bytes >> 6) + SECTOR
+
+    @property
     def directory_at_end(self) -> bool:
         """Tell whether only the footer knows where the grain directory is."""
         return self.directory_offset == GD_AT_END
@@ -84,6 +89,18 @@ class SparseHeader:
     def has_markers(self) -> bool:
         """Tell whether each grain carries its address, so that the file can be read in one pass."""
         return bool(self.flags & FLAG_MARKERS)
+
+    def check_capacity(self, expected: int | None) -> None:
+        """Hold the disk's size against the one that it must have, in bytes; None accepts any.
+
+        Raises:
+            WrongDisk: They differ.
+        """
+        if expected is not None and self.capacity_bytes != expected:
+            raise WrongDisk(
+                f"The VMDK's capacity is {self.capacity_bytes} bytes, the disk's {expected}.",
+                action="It belongs to another disk, or the disk was changed during the export.",
+            )
 
     @property
     def tables(self) -> int:

@@ -24,7 +24,7 @@ from array import array
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .header import SECTOR, SparseHeader, VmdkError, WrongDisk, damaged, parse_header
+from .header import SECTOR, SparseHeader, VmdkError, damaged, parse_header
 
 _MARKER = struct.Struct("<QI")
 _MARKER_TYPE = struct.Struct("<I")
@@ -37,7 +37,7 @@ _GRAIN_DIRECTORY = 2
 _FOOTER = 3
 _PROGRESS = 4  # not in the technote; open-vmdk knows it
 
-_EMPTY_ENTRIES = (0, 1)  # 0: no grain; 1: a grain of zeros (version 2, flag bit 2)
+EMPTY_ENTRIES = (0, 1)  # 0: no grain; 1: a grain of zeros (version 2, flag bit 2)
 
 
 class Grain(NamedTuple):
@@ -180,14 +180,9 @@ class StreamParser:
         header = parse_header(view[position : position + SECTOR], self._base + position)
         if not header.has_markers:
             raise VmdkError(
-                "The VMDK's grains carry no addresses (no markers), so it can't be read in one pass."
+                "The VMDK's grains carry no addresses (no markers), so it can't be read as it arrives."
             )
-        expected = self._expected_capacity
-        if expected is not None and header.capacity_bytes != expected:
-            raise WrongDisk(
-                f"The VMDK's capacity is {header.capacity_bytes} bytes, the disk's {expected}.",
-                action="It belongs to another disk, or the disk was changed during the export.",
-            )
+        header.check_capacity(self._expected_capacity)
         self._header = header
         self._step = self._read_front
         return position + SECTOR
@@ -241,7 +236,7 @@ class StreamParser:
             if not size:
                 return self._read_metadata_marker(view, position, value)
             offset = self._base + position
-            if size > header.grain_bytes + (header.grain_bytes >> 6) + SECTOR:
+            if size > header.longest_grain:
                 raise damaged(f"a compressed grain of {size} bytes is impossible", offset)
             if value >= header.capacity or value % header.grain_size:
                 raise damaged(f"sector {value} is no grain of this disk", offset)
@@ -327,7 +322,7 @@ class StreamParser:
 
     def _settle_table(self, entries: tuple[int, ...], first_slot: int) -> None:
         for slot, sector in enumerate(entries, first_slot):
-            if sector not in _EMPTY_ENTRIES:
+            if sector not in EMPTY_ENTRIES:
                 self._grain_balance -= hash((slot, sector))
 
     def _take_directory(self, piece: memoryview) -> None:

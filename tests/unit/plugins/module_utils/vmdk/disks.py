@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from ansible_collections.hypersdk.hyper2kvm.tests.support.stream_optimized import (
@@ -26,6 +27,15 @@ CONTENT = {
     512: b"begin of the next".ljust(GRAIN, b"!"),
     515: b"short".ljust(5 * SECTOR, b"-"),
 }
+
+_DESCRIPTOR = f"""# Disk DescriptorFile
+version=1
+CID=12345678
+parentCID=ffffffff
+createType="streamOptimized"
+RW {CAPACITY // SECTOR} SPARSE "disk.vmdk"
+ddb.adapterType = "ide"
+""".encode()
 
 
 def raw_image() -> bytes:
@@ -47,6 +57,26 @@ def esxi_layout(directory: Path) -> bytes:
 
 def front_layout() -> bytes:
     """Return the disk as qemu-img writes it: directory and tables in front, zeros behind."""
+    return _tables_in_front(
+        1 | 1 << 16 | 1 << 17,
+        lambda index, packed: struct.pack("<QI", index * (GRAIN // SECTOR), len(packed)) + packed,
+    )
+
+
+def unmarked_layout(*, sizes: bool) -> bytes:
+    """Return the disk with grains that carry no address.
+
+    Args:
+        sizes: Whether each is preceded by its size, as open-vmdk reads it; without, the form is
+            the one that qemu reads.
+    """
+    return _tables_in_front(
+        1 | 1 << 16,
+        lambda _index, packed: (struct.pack("<I", len(packed)) if sizes else b"") + packed,
+    )
+
+
+def _tables_in_front(flags: int, grain: Callable[[int, bytes], bytes]) -> bytes:
     tables = -(-CAPACITY // TABLE)
     first_table = 30
     overhead = 128
@@ -54,14 +84,13 @@ def front_layout() -> bytes:
     entries = [[0] * 512 for _table in range(tables)]
     for index, data in CONTENT.items():
         entries[index // 512][index % 512] = overhead + len(body) // SECTOR
-        packed = zlib.compress(data.ljust(GRAIN, b"\0"), 1)
-        body += struct.pack("<QI", index * (GRAIN // SECTOR), len(packed)) + packed
+        body += grain(index, zlib.compress(data.ljust(GRAIN, b"\0"), 1))
         body += bytes(-len(body) % SECTOR)
     header = struct.pack(
         "<4sIIQQQQIQQQB4sH",
         b"KDMV",
         3,
-        1 | 1 << 16 | 1 << 17,
+        flags,
         CAPACITY // SECTOR,
         GRAIN // SECTOR,
         1,
@@ -76,6 +105,7 @@ def front_layout() -> bytes:
     )
     front = bytearray(overhead * SECTOR)
     front[: len(header)] = header
+    front[SECTOR : SECTOR + len(_DESCRIPTOR)] = _DESCRIPTOR
     directory = [first_table + 4 * table for table in range(tables)]
     struct.pack_into(f"<{tables}I", front, 29 * SECTOR, *directory)
     for table, row in zip(directory, entries):
