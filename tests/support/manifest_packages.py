@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hypersdk.hyper2kvm.tests.support.hyper2kvm_loader import hyper2kvm_loads
 from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import run_module
 from ansible_collections.hypersdk.hyper2kvm.tests.support.ovf_samples import VMWARE
 
@@ -41,9 +42,12 @@ def sha256(path: Path) -> str:
 
 
 def manifest(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the manifest in artifact_manifest's result, which is no failure."""
+    """Return the manifest in artifact_manifest's result, which is no failure; hyper2kvm loads it too."""
     assert not result.get("failed"), result["msg"]
     document: dict[str, Any] = result["manifest"]
+    path = Path(result["path"])
+    if path.exists():
+        hyper2kvm_loads(path)
     return document
 
 
@@ -55,7 +59,7 @@ def verified(path: Path, **options: Any) -> dict[str, Any]:
 def package(
     directory: Path, sample: str, names: tuple[str, str], qemu_format: str = "vmdk", **more: Any
 ) -> Path:
-    """Write an OVF package with real disks of 8 and 16 MiB, and its .mf."""
+    """Write an OVF package with real disks of 8 and 16 MiB, and its .mf, unless mf is false."""
     options = "subformat=streamOptimized" if qemu_format == "vmdk" else ""
     disks = []
     for name, size in zip(names, more.pop("capacities", (8 * MIB, 16 * MIB))):
@@ -74,6 +78,8 @@ def package(
     }
     descriptor = directory / "web01.ovf"
     descriptor.write_text(sample.format(**values))
+    if "mf" in more and not more["mf"]:
+        return descriptor
     lines = [
         f"SHA256({file.relative_to(directory)})= {sha256(file)[7:]}\n"
         for file in [descriptor, *disks]

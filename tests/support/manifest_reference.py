@@ -97,7 +97,8 @@ _FILES = """
 | `source_format` is what the file's own header says, and the file needs no other file | error |
 | `capacity` is what the file's own header says | error |
 | `checksum` is the file's SHA-256, with `verify_checksums` | error |
-| The file is there as far as its own tables and markers reach: a stream-optimized VMDK to its end-of-stream marker or last grain, a VHD to its footer, the others to their last table | error |
+| A stream-optimized VMDK is there to its end-of-stream marker, or to its last grain in qemu-img's form | error |
+| A VHD is there to its footer, any other image as far as its own tables reach | error |
 | The grains and tables of a stream-optimized VMDK agree, with `verify_checksums` | error |
 | The `.mf` beside the disks agrees with the files, the descriptor and `checksum` | error |
 | A line of that `.mf` that is no digest, or contradicts another | warning |

@@ -114,6 +114,32 @@ def test_images_that_need_other_files(tmp_path: Path) -> None:
         assert result["failed"] and "is not whole by itself" in result["msg"]
 
 
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (["gzip", "-k"], "compressed with gzip"),
+        (["xz", "-k"], "compressed with xz"),
+        (["bzip2", "-k"], "compressed with bzip2"),
+        (["tar", "-cf", "disk.raw.tar"], "a tar archive"),
+        (["qemu-img", "convert", "-f", "raw", "-O", "qed", "disk.raw", "disk.raw.qed"], "QED"),
+        (
+            ["qemu-img", "convert", "-f", "raw", "-O", "parallels", "disk.raw", "disk.raw.hdd"],
+            "Par",
+        ),
+    ],
+)
+def test_what_a_disk_comes_wrapped_in_is_no_disk(
+    tmp_path: Path, command: list[str], what: str
+) -> None:
+    raw = make_image(tmp_path / "disk.raw", "raw")
+    arguments = command if command[0] == "qemu-img" else [*command, raw.name]
+    subprocess.run(arguments, cwd=tmp_path, check=True)
+    (made,) = (path for path in tmp_path.iterdir() if path != raw)
+    with pytest.raises(ManifestError, match=what) as caught:
+        identify(made)
+    assert str(made) in caught.value.message and caught.value.action
+
+
 def test_disks_of_every_format(tmp_path: Path) -> None:
     """An AWS VMDK, an Azure VHD, a GCP raw image and the others: one manifest, which hyper2kvm loads."""
     formats = {

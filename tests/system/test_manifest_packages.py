@@ -21,6 +21,10 @@ from ansible_collections.hypersdk.hyper2kvm.tests.support.manifest_packages impo
     verified,
 )
 from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import run_module
+from ansible_collections.hypersdk.hyper2kvm.tests.support.ovf_oddities import (
+    OVIRT_OVA,
+    VIRTUALBOX_2,
+)
 from ansible_collections.hypersdk.hyper2kvm.tests.support.ovf_samples import (
     OVIRT,
     VIRTUALBOX,
@@ -105,6 +109,50 @@ def test_ovirt(tmp_path: Path) -> None:
     assert document["metadata"]["local"] == {"product": "oVirt"}
     # oVirt marks the second disk as the one that boots.
     assert hyper2kvm_loads(path)["boot"] == "disk-1"
+
+
+def test_virtualbox_in_ovf_2(tmp_path: Path) -> None:
+    """Escaped names, a CD's image, an IDE disk in front; no .mf."""
+    names = ("web 01-disk001.vmdk", "web 01-disk002.vmdk")
+    descriptor = package(tmp_path, VIRTUALBOX_2, names, mf=False)
+    (tmp_path / "web 01-disk003.iso").write_bytes(bytes(2048))
+    path = tmp_path / "artifact-manifest.json"
+    document = manifest(
+        run_module("artifact_manifest", {"path": str(path), "ovf": str(descriptor)})
+    )
+    assert [Path(disk["local_path"]).name for disk in document["disks"]] == list(names)
+    assert document["metadata"]["local"] == {"product": "VirtualBox"}
+    facts = verified(path)
+    assert facts["findings"] == [] and len(facts["checksums"]) == 2
+
+
+def test_ovirts_ova(tmp_path: Path) -> None:
+    """Its descriptor says 1 GiB of a disk that has 200 MiB more."""
+    source = tmp_path / "source"
+    source.mkdir()
+    names = tuple(f"b0000000-0000-0000-0000-00000000000{number}" for number in (1, 2))
+    exact = (GIB + 200 * MIB, 2 * GIB)
+    package(source, OVIRT_OVA, (names[0], names[1]), "qcow2", capacities=exact, mf=False)
+    ova = tmp_path / "web01.ova"
+    with tarfile.open(ova, "w", format=tarfile.GNU_FORMAT) as tar:
+        tar.add(source / "web01.ovf", "vm.ovf")
+        for name in names:
+            tar.add(source / name, name)
+    path = tmp_path / "artifact-manifest.json"
+    options = {"path": str(path), "ovf": str(ova), "ovf_directory": str(tmp_path / "unpacked")}
+    document = manifest(run_module("artifact_manifest", options))
+    assert [disk["capacity"] for disk in document["disks"]] == list(exact)
+    assert [disk["controller"] for disk in document["disks"]] == ["VirtIO_SCSI", "VirtIO"]
+    assert verified(path)["findings"] == []
+    assert hyper2kvm_loads(path)["boot"] == "disk-1"
+
+
+def test_an_ova_that_is_compressed(tmp_path: Path) -> None:
+    ova = tmp_path / "web01.ova.gz"
+    with tarfile.open(ova, "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("web01.ovf"))
+    result = run_module("artifact_manifest", {"path": str(tmp_path / "m.json"), "ovf": str(ova)})
+    assert result["failed"] and f"The OVA {ova} is compressed with gzip." in result["msg"]
 
 
 @pytest.mark.parametrize("name", ["../evil.vmdk", "/etc/passwd", "a/../../evil.vmdk"])

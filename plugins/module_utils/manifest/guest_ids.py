@@ -41,7 +41,9 @@ _VSPHERE = {
 VSPHERE_KINDS = {name: kind for kind, names in _VSPHERE.items() for name in names.split()}
 
 #: The ids of CIM_OperatingSystem.OSType (DMTF) that OVF's OperatingSystemSection uses.
-_CIM_WINDOWS = frozenset({15, 16, 17, 18, 58, 63, 67, 69, 70, 71, 72, 73, 74, 76, 77, 103, 105})
+_CIM_WINDOWS = frozenset(
+    {15, 16, 17, 18, 58, 63, 67, 69, 70, 71, 72, 73, 74, 76, 77, 103, 105, *range(111, 124)}
+)
 _CIM_LINUX = frozenset({36, *range(79, 102), 106, 107, 108, 109})
 
 _LINUX_WORDS = re.compile(

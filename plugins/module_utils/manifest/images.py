@@ -50,10 +50,10 @@ class Image:
 def identify(path: Path) -> Image:
     """Return what the file at path is.
 
-    A file that has no image format's header is a raw disk.
+    A file that has no header of an image format, nor of what disks come wrapped in, is a raw disk.
 
     Raises:
-        ManifestError: It is missing, no regular file, empty, or its header is broken.
+        ManifestError: It is missing, no regular file, empty, no disk, or its header is broken.
     """
     try:
         facts = os.stat(path)
@@ -98,6 +98,10 @@ def _identify(path: Path, file: BinaryIO, size: int) -> Image:
     footer = _vhd_footer(file, size)
     if footer is not None:
         return footer
+    # A fixed VHD and a raw disk begin with what the guest wrote: only what no boot sector has counts.
+    for magic, offset, what, action in _NO_DISKS:
+        if head[offset : offset + len(magic)] == magic:
+            raise ManifestError(f"{path} is {what}, not a disk.", action=action)
     return Image("raw", size, size)
 
 
@@ -238,4 +242,29 @@ _MAGICS: tuple[tuple[bytes, int, _Reader], ...] = (
     (b"vhdxfile", 0, _vhdx),
     (b"\x7f\x10\xda\xbe", 64, _vdi),
     (b"conectix", 0, _vhd_head),
+)
+
+_UNPACK = "Unpack it, and name the disk that was in it."
+_CONVERT = "Convert it to qcow2 with qemu-img, and name the result."
+#: What disks come wrapped in, or are described by, and formats that hyper2kvm doesn't take.
+_NO_DISKS: tuple[tuple[bytes, int, str, str], ...] = (
+    (b"\x1f\x8b\x08", 0, "compressed with gzip", _UNPACK),
+    (b"\xfd7zXZ\x00", 0, "compressed with xz", _UNPACK),
+    (b"BZh", 0, "compressed with bzip2", _UNPACK),
+    (b"\x28\xb5\x2f\xfd", 0, "compressed with zstd", _UNPACK),
+    (b"PK\x03\x04", 0, "a zip archive", _UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", 0, "a 7z archive", _UNPACK),
+    (b"ustar", 257, "a tar archive", f"{_UNPACK} An OVA is given as ovf."),
+    (b"<?xml", 0, "an XML document", "An OVF descriptor is given as ovf."),
+    (b"<Envelope", 0, "an OVF descriptor", "It is given as ovf."),
+    (b"COWD", 0, "a delta of an ESXi snapshot", "Consolidate the VM's snapshots, and export it."),
+    (
+        b"\xbe\xba\xfe\xca\x00\x00\x00\x00",
+        0,
+        "a delta of an ESXi snapshot",
+        "Consolidate the VM's snapshots, and export it.",
+    ),
+    (b"QED\x00", 0, "an image in QED's format", _CONVERT),
+    (b"WithoutFreeSpace", 0, "an image in Parallels' format", _CONVERT),
+    (b"WithouFreSpacExt", 0, "an image in Parallels' format", _CONVERT),
 )

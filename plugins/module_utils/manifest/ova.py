@@ -71,6 +71,10 @@ def open_ova(path: Path) -> Iterator[Ova]:
     except FileNotFoundError:
         raise ManifestError(f"The OVA {path} does not exist.") from None
     except tarfile.TarError as error:
+        if _is_gzip(path):
+            raise ManifestError(
+                f"The OVA {path} is compressed with gzip.", action="Unpack it with gunzip first."
+            ) from error
         raise ManifestError(
             f"The OVA {path} is not a tar archive, or is cut off: {error}.",
             action="Export the VM again.",
@@ -115,6 +119,11 @@ def unpack(ova: Ova, name: str, directory: Path) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return target
+
+
+def _is_gzip(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"
 
 
 def _members(path: Path, tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:

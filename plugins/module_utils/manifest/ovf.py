@@ -12,12 +12,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from .findings import ManifestError
 from .guest_ids import UNKNOWN, hint_of_cim, hint_of_words, os_hint
 from .model import Nic
-from .ovf_devices import Item, controller_label, disks_in_order, integer, items_of, quantity
+from .ovf_devices import (
+    Item,
+    controller_label,
+    disks_in_order,
+    integer,
+    items_of,
+    quantity,
+    removable_in,
+)
 from .xml_tree import Element, parse_xml
+
+#: oVirt writes the number of its VmInterfaceType where others have a name.
+_OVIRT_ADAPTERS = {"1": "rtl8139", "2": "e1000", "3": "virtio", "4": "spapr-vlan", "6": "e1000e"}
 
 
 @dataclass(frozen=True)
@@ -33,15 +45,23 @@ class OvfFile:
 
 @dataclass(frozen=True)
 class OvfDisk:
-    """A disk with its file (None for an empty disk) and its place in the VM."""
+    """A disk with its file (None for an empty disk) and its place in the VM.
+
+    The capacity is in bytes, and the descriptor may have rounded it to capacity_unit bytes.
+    """
 
     id: str
     file: OvfFile | None
     capacity: int | None
+    capacity_unit: int
     label: str
     controller: str
     unit_number: int | None
     boots: bool
+
+    def agrees_with(self, capacity: int) -> bool:
+        """Whether a disk of this capacity is what the descriptor means: oVirt's whole GiB hide the rest."""
+        return self.capacity is None or abs(self.capacity - capacity) < self.capacity_unit
 
 
 @dataclass(frozen=True)
@@ -79,15 +99,16 @@ def parse_descriptor(raw: bytes, name: str) -> Descriptor:
     hardware = _section(system, "VirtualHardwareSection")
     items = items_of(hardware) if hardware else []
     files = tuple(_files(envelope))
-    disks, known = _disks(envelope, system, items, files)
     operating_system = _section(system, "OperatingSystemSection") or Element("", {})
     machine = system.first("Machine") or Element("", {})
+    product = _product(envelope, system, machine)
+    disks, known = _disks(envelope, system, items, files, product)
     firmware, secure_boot = _firmware(system, hardware, machine)
     hint, version = _operating_system(operating_system, system)
     return Descriptor(
         name=system.value("Name") or machine.get("name") or system.get("id"),
         id=system.get("id"),
-        product=_product(envelope, system, machine),
+        product=product,
         cpu=next((integer(item.quantity) for item in items if item.kind == 3), None),
         memory_mb=next((_mib(item) for item in items if item.kind == 4), None),
         firmware=firmware,
@@ -136,48 +157,58 @@ def _files(envelope: Element) -> Iterator[OvfFile]:
 
 
 def _disks(
-    envelope: Element, system: Element, items: list[Item], files: tuple[OvfFile, ...]
+    envelope: Element, system: Element, items: list[Item], files: tuple[OvfFile, ...], product: str
 ) -> tuple[tuple[OvfDisk, ...], bool]:
     """Return the disks in the order of their controllers, and whether the descriptor says which one boots."""
     section = _section(envelope, "DiskSection") or Element("", {})
     declared = {disk.get("diskId"): disk for disk in section.all("Disk")}
     by_id = {file.id: file for file in files}
     by_href = {file.href: file for file in files}
+    for drive in removable_in(items):
+        disk_id, _file = _backing(drive, declared, by_id, by_href)
+        declared.pop(disk_id, None)
     first_boot = _boot_instance(system)
     found: list[OvfDisk] = []
-    for item in disks_in_order(items):
+    for item in disks_in_order(items, product):
         disk_id, file = _backing(item, declared, by_id, by_href)
-        disk = declared.pop(disk_id, None)
-        reference = disk.get("fileRef") if disk else ""
-        file = file or by_id.get(reference) or by_href.get(reference)
+        disk = declared.pop(disk_id, None) or Element("", {})
+        reference = disk.get("fileRef")
         found.append(
             OvfDisk(
                 id=disk_id,
-                file=file,
-                capacity=_capacity(disk) if disk else None,
+                file=file or by_id.get(reference) or by_href.get(reference),
+                **_capacity(disk),
                 label=item.name,
-                controller=controller_label(item, items),
+                # oVirt has no items for controllers.
+                controller=controller_label(item, items) or disk.get("disk-interface"),
                 unit_number=integer(item.address_on_parent),
                 boots=(bool(first_boot) and item.instance == first_boot)
-                or bool(disk and disk.get("boot").lower() == "true")
+                or disk.get("boot").lower() == "true"
                 or item.boot_order == "1",
             )
         )
     # Disks that no device names, as in descriptors without a hardware section.
     for disk_id, disk in declared.items():
+        if _is_cd(disk):
+            continue
         reference = disk.get("fileRef")
         found.append(
             OvfDisk(
-                disk_id,
-                by_id.get(reference) or by_href.get(reference),
-                _capacity(disk),
-                "",
-                "",
-                None,
-                disk.get("boot").lower() == "true",
+                id=disk_id,
+                file=by_id.get(reference) or by_href.get(reference),
+                **_capacity(disk),
+                label="",
+                controller="",
+                unit_number=None,
+                boots=disk.get("boot").lower() == "true",
             )
         )
     return tuple(found), any(disk.boots for disk in found)
+
+
+def _is_cd(disk: Element) -> bool:
+    # VirtualBox lists the image in a CD drive among the disks; ECMA-119 is ISO 9660.
+    return "ecma-119" in disk.get("format").lower()
 
 
 def _backing(
@@ -207,13 +238,16 @@ def _boot_instance(system: Element) -> str:
     return ""
 
 
-def _capacity(disk: Element) -> int | None:
-    capacity = integer(disk.get("capacity"))
-    if capacity is not None:
-        return capacity * quantity(disk.get("capacityAllocationUnits"))
-    # oVirt's own descriptor: ovf:size is the capacity in GiB.
-    size = integer(disk.get("size"))
-    return size * 2**30 if size is not None else None
+def _capacity(disk: Element) -> dict[str, Any]:
+    """Return OvfDisk's capacity and capacity_unit of a Disk."""
+    capacity, unit = integer(disk.get("capacity")), quantity(disk.get("capacityAllocationUnits"))
+    if capacity is None:
+        # oVirt's own descriptor: ovf:size is the capacity in GiB.
+        capacity, unit = integer(disk.get("size")), 2**30
+    return {
+        "capacity": None if capacity is None else capacity * unit,
+        "capacity_unit": unit,
+    }
 
 
 def _firmware(
@@ -253,7 +287,9 @@ def _operating_system(section: Element, system: Element) -> tuple[str, str]:
 
 
 def _product(envelope: Element, system: Element, machine: Element) -> str:
-    if machine.name == "Machine":
+    hardware = _section(system, "VirtualHardwareSection")
+    kind = hardware.value("System", "VirtualSystemType") if hardware else ""
+    if machine.name == "Machine" or kind.startswith("virtualbox"):
         return "VirtualBox"
     if (
         system.name == "Content"
@@ -261,8 +297,6 @@ def _product(envelope: Element, system: Element, machine: Element) -> str:
         or system.first("ClusterCompatibilityVersion")
     ):
         return "oVirt"
-    hardware = _section(system, "VirtualHardwareSection")
-    kind = hardware.value("System", "VirtualSystemType") if hardware else ""
     return "VMware" if kind.startswith("vmx") or "buildId" in envelope.attributes else ""
 
 
@@ -288,7 +322,7 @@ def _nics(items: list[Item], machine: Element) -> tuple[Nic, ...]:
                 mac=mac if re.fullmatch(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}", mac) else "",
                 network=item.connection,
                 label=item.name,
-                adapter_type=item.subtype.lower(),
+                adapter_type=_OVIRT_ADAPTERS.get(item.subtype, item.subtype.lower()),
                 pci_slot=integer(item.pci_slot),
             )
         )

@@ -13,8 +13,12 @@ from .xml_tree import Element
 #: CIM_ResourceAllocationSettingData.ResourceType of what disks hang on.
 _CONTROLLERS = {5: "ide", 6: "scsi", 20: "sata"}
 _DISK = 17
-#: Where nothing else is said VMware's firmware tries SCSI disks first, then SATA and NVMe, then IDE.
-_RANK = {6: 0, 20: 1, 5: 2}
+#: Drives that hold a medium which is no disk of the VM: CD, DVD and floppy.
+_REMOVABLE = (14, 15, 16)
+#: Where nothing else is said VMware's firmware tries SCSI disks first, then SATA and NVMe, then IDE;
+#: VirtualBox's BIOS looks for them the other way round.
+_TRIED = {"VirtualBox": (5, 20, 6)}
+_TRIED_BY_DEFAULT = (6, 20, 5)
 
 
 @dataclass(frozen=True)
@@ -42,17 +46,24 @@ def items_of(hardware: Element) -> list[Item]:
     return [_item(element) for element in hardware.all("Item", "StorageItem", "EthernetPortItem")]
 
 
-def disks_in_order(items: list[Item]) -> list[Item]:
+def removable_in(items: list[Item]) -> list[Item]:
+    """Return the drives whose medium is no disk of the VM."""
+    return [item for item in items if item.kind in _REMOVABLE]
+
+
+def disks_in_order(items: list[Item], product: str) -> list[Item]:
     """Return the hard disks by controller and unit: the first one is what firmware boots from by default.
 
-    Controllers go by kind, by bus number, then as the descriptor has them.
+    Controllers go by kind, as the product's firmware tries them, by bus number,
+    then as the descriptor has them.
     """
+    tried = _TRIED.get(product, _TRIED_BY_DEFAULT)
     controllers = {
-        item.instance: (_RANK[item.kind], integer(item.address) or 0, index)
+        item.instance: (tried.index(item.kind), integer(item.address) or 0, index)
         for index, item in enumerate(items)
         if item.kind in _CONTROLLERS
     }
-    last = (len(_RANK), 0, 0)
+    last = (len(tried), 0, 0)
     return sorted(
         (item for item in items if item.kind == _DISK),
         key=lambda item: (

@@ -204,13 +204,20 @@ def _disk(
         path=path,
         size=image.size,
         source_format=image.source_format,
-        capacity=disk.capacity if disk.capacity is not None else image.capacity,
+        capacity=_capacity(disk, image),
         checksum=f"sha256:{digest.value}" if digest and digest.algorithm == "sha256" else None,
         boots=disk.boots or None,
         label=disk.label,
         controller=disk.controller,
         unit_number=disk.unit_number,
     )
+
+
+def _capacity(disk: OvfDisk, image: Image) -> int | None:
+    """Return the capacity: the descriptor's, unless it is the image's rounded to a larger unit."""
+    if image.capacity is not None and disk.agrees_with(image.capacity):
+        return image.capacity
+    return disk.capacity
 
 
 def _digests_beside(path: Path) -> Mapping[str, Digest]:

@@ -157,7 +157,7 @@ def _check_against(disk: ReadableDisk, ovf_disk: OvfDisk, path: Path) -> list[Fi
             )
         )
     capacity = disk.image.capacity if disk.image else None
-    if ovf_disk.capacity is not None and capacity is not None and capacity != ovf_disk.capacity:
+    if capacity is not None and not ovf_disk.agrees_with(capacity):
         findings.append(
             Finding(
                 ERROR,

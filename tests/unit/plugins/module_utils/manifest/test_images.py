@@ -128,3 +128,28 @@ def test_no_regular_file(tmp_path):
         identify(tmp_path)
     with pytest.raises(ManifestError, match="does not exist"):
         identify(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (b"\x1f\x8b\x08\x00", "compressed with gzip"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
+        (b'<?xml version="1.0"?>', "an XML document"),
+        (b"COWD\x01\x00\x00\x00", "a delta of an ESXi snapshot"),
+        (b"\xbe\xba\xfe\xca\x00\x00\x00\x00", "a delta of an ESXi snapshot"),
+    ],
+)
+def test_no_disks(tmp_path, head, message):
+    path = tmp_path / "disk.raw"
+    path.write_bytes(head.ljust(4096, b"\0"))
+    with pytest.raises(ManifestError, match=f"{path} is {message}, not a disk") as caught:
+        identify(path)
+    assert caught.value.action
+    # Behind a fixed VHD's footer it is the guest's own data.
+    footer = bytearray(b"conectix".ljust(512, b"\0"))
+    footer[60:64] = (2).to_bytes(4, "big")
+    path.write_bytes(head.ljust(4096, b"\0") + footer)
+    assert identify(path).source_format == "vhd"

@@ -14,6 +14,10 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.ovf im
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.ovf_devices import (
     quantity,
 )
+from ansible_collections.hypersdk.hyper2kvm.tests.support.ovf_oddities import (
+    OVIRT_OVA,
+    VIRTUALBOX_2,
+)
 from ansible_collections.hypersdk.hyper2kvm.tests.support.ovf_samples import (
     OVIRT,
     VIRTUALBOX,
@@ -106,6 +110,50 @@ def test_ovirt():
     assert [disk.capacity for disk in vm.disks] == [2**30, 2 * 2**30]
     assert [disk.boots for disk in vm.disks] == [False, True]
     assert [(nic.mac, nic.network) for nic in vm.nics] == [("56:6f:1a:1b:00:01", "ovirtmgmt")]
+
+
+def test_virtualbox_in_ovf_2():
+    vm = parse(VIRTUALBOX_2)
+    assert (vm.name, vm.product, vm.cpu, vm.memory_mb) == ("web 01", "VirtualBox", 2, 1000)
+    # The words say nothing; the standard's number is Windows 10.
+    assert (vm.os_hint, vm.os_version) == ("windows", "Other_64")
+    # VirtualBox's BIOS boots from IDE first, and the CD is no disk.
+    assert [(disk.id, disk.controller) for disk in vm.disks] == [
+        ("vmdisk1", "ide0"),
+        ("vmdisk2", "sata0"),
+    ]
+    # An adapter that is off has no device, but stands between the others.
+    assert [(nic.mac, nic.network, nic.adapter_type) for nic in vm.nics] == [
+        ("08:00:27:00:00:01", "External", "e1000"),
+        ("08:00:27:00:00:03", "Internal", "virtio"),
+    ]
+
+
+def test_a_cd_that_no_drive_names_is_no_disk_either():
+    text = VIRTUALBOX_2.replace("<sasd:HostResource>/disk/vmdisk3</sasd:HostResource>", "")
+    assert [disk.id for disk in parse(text).disks] == ["vmdisk1", "vmdisk2"]
+
+
+def test_virtualbox_is_known_without_its_own_section():
+    start, end = VIRTUALBOX_2.index("<vbox:Machine"), VIRTUALBOX_2.index("</vbox:Machine>")
+    vm = parse(VIRTUALBOX_2[:start] + VIRTUALBOX_2[end + len("</vbox:Machine>") :])
+    assert vm.product == "VirtualBox" and vm.disks[0].id == "vmdisk1"
+    assert [nic.mac for nic in vm.nics] == ["", ""]
+
+
+def test_ovirts_ova():
+    vm = parse(OVIRT_OVA)
+    assert (vm.name, vm.product, vm.cpu, vm.memory_mb) == ("web01", "oVirt", 2, 2048)
+    assert (vm.firmware, vm.secure_boot, vm.os_hint) == ("bios", None, "linux")
+    assert [(disk.file.href[-1], disk.controller, disk.boots) for disk in vm.disks] == [
+        ("1", "VirtIO_SCSI", False),
+        ("2", "VirtIO", True),
+    ]
+    assert vm.disks[0].agrees_with(2**30 - 512) and vm.disks[0].agrees_with(2**31 - 1)
+    assert not vm.disks[0].agrees_with(2**31) and not vm.disks[0].agrees_with(0)
+    assert [(nic.mac, nic.network, nic.adapter_type) for nic in vm.nics] == [
+        ("56:6f:1a:1b:00:02", "lab", "virtio")
+    ]
 
 
 def test_nothing_known_of_the_firmware_of_an_unknown_ovirt_bios():
