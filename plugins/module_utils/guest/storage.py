@@ -19,7 +19,7 @@ _BY_TAG = re.compile(r"/dev/disk/by-(uuid|label|partuuid|partlabel)/(.+)$")
 _BY_PLACE = re.compile(r"/dev/disk/by-(?:path|id)/(.+)$")
 # Of by-id only what LVM, device mapper and MD put there is on the disks themselves.
 _OWN_ID = re.compile(r"(?:dm-|lvm-pv-uuid-|md-)")
-_DISK = re.compile(r"/dev/(?:(?:sd|hd|vd|xvd)([a-z]{1,2})(\d*)|nvme(\d+)n1(?:p(\d+))?)$")
+_DISK = re.compile(r"/dev/(?:(?:sd|hd|vd|xvd)([a-z]{1,2})(\d*)|nvme(\d+)n(\d+)(?:p(\d+))?)$")
 _MAPPED = re.compile(r"/dev/mapper/((?:[^-]|--)+)-((?:[^-]|--)+)$")
 _ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})|\\(0[0-7]{2}|1[0-7]{2})")
 
@@ -150,7 +150,7 @@ class Storage:
         disk = _DISK.match(spec)
         number = ending.group(1) if ending else ""
         if disk:
-            number = disk.group(2) or disk.group(4) or ""
+            number = disk.group(2) or disk.group(5) or ""
         fitting = [
             volume
             for volume in self.volumes
@@ -172,9 +172,15 @@ class Storage:
 
 
 def _letters(disk: re.Match[str]) -> str:
+    """Return the letter of a disk in the VM's order, "?" where its name does not tell that."""
     if disk.group(1):
         return disk.group(1)
-    number = int(disk.group(3))
+    controller, namespace = int(disk.group(3)), int(disk.group(4))
+    # vSphere makes each disk a namespace of its NVMe controller; counted are those of one
+    # controller, or the controllers of one disk each.
+    if controller and namespace > 1:
+        return "?"
+    number = controller + namespace - 1
     return chr(ord("a") + number) if number < 26 else "?"
 
 

@@ -30,7 +30,7 @@ _KERNEL_LINE = re.compile(r"\s*(?:linux(?:16|efi)?|kernel|append|options)\s", re
 _SEARCH = re.compile(r"\s*search(?:\.(fs_uuid|fs_label))?\s(.*)")
 # What the kernel, dracut, initramfs-tools and mkinitcpio take a device from.
 _KEYS = re.compile(
-    r"(?:^|(?<=[\s\"']))"
+    r"(?:^|(?<=[\s\"'=]))"
     r"(root|resume|rd\.lvm\.lv|rd\.luks\.uuid|rd\.luks\.name|cryptdevice)=([^\s\"']+)"
 )
 _LUKS_UUID = re.compile(r"(?:luks-)?([0-9a-fA-F-]{36})")
@@ -78,7 +78,7 @@ def replaced(files: GuestFiles, reference: Reference, spec: str) -> tuple[str, s
     """Write *spec* where a file names a device; returns the lines before and after."""
     text = text_of(files, reference.path)
     old, new = (f"{reference.key}={value}" for value in (reference.value, spec))
-    pattern = re.compile(rf"(?:^|(?<=[\s\"'])){re.escape(old)}(?=[\s\"']|$)", re.MULTILINE)
+    pattern = re.compile(rf"(?:^|(?<=[\s\"'=])){re.escape(old)}(?=[\s\"']|$)", re.MULTILINE)
     changed = pattern.sub(lambda _match: new, text)
     if reference.path in _ENVIRONMENT:
         changed = changed.rstrip("#")

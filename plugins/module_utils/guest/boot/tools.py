@@ -66,8 +66,7 @@ def list_modules(
     before = text_of(files, _MKINITCPIO)
     if line in before.splitlines():
         return []
-    ended = before if before.endswith("\n") or not before else before + "\n"
-    return _write(files, _MKINITCPIO, f"{ended}{_MARK}\n{line}\n", "mkinitcpio")
+    return _write(files, _MKINITCPIO, f"{_ended(before)}{_MARK}\n{line}\n", "mkinitcpio")
 
 
 def rebuild(files: GuestFiles, tool: Tool, kernel: Kernel, timeout: float) -> tuple[int, str]:
@@ -92,12 +91,16 @@ def rebuild(files: GuestFiles, tool: Tool, kernel: Kernel, timeout: float) -> tu
 
 
 def listed_modules(text: str) -> dict[str, str]:
-    """Return the lines of /etc/initramfs-tools/modules by the module that each names."""
+    """Return the lines of /etc/initramfs-tools/modules by the module that each names.
+
+    initramfs-tools takes a line for a comment only when it begins with "#": in "ext4# Added" the
+    module is "ext4#", which there is not.
+    """
     lines = {}
     for line in text.splitlines():
-        words = line.partition("#")[0].split()
-        if words:
-            lines[words[0]] = " ".join(words)
+        words = line.split()
+        if words and not line.startswith("#"):
+            lines[words[0]] = line
     return lines
 
 
@@ -114,16 +117,25 @@ def put_back_listed(files: GuestFiles, original: str) -> list[Repair]:
     lost = lost_modules(files, original)
     if not lost:
         return []
-    before = text_of(files, INITRAMFS_TOOLS_MODULES)
-    ended = before if before.endswith("\n") or not before else before + "\n"
-    after = ended + "".join(f"{line}\n" for line in lost)
-    write_text(files, INITRAMFS_TOOLS_MODULES, after)
+    text = text_of(files, INITRAMFS_TOOLS_MODULES)
+    before, after = [], []
+    for line in lost:
+        glued = next((one for one in text.splitlines() if one.startswith(f"{line}#")), None)
+        if glued is not None:
+            parted = f"{line}\n{glued[len(line) :]}"
+            text = text.replace(glued, parted, 1)
+            before.append(glued)
+            after.append(parted)
+        else:
+            text = f"{_ended(text)}{line}\n"
+            after.append(line)
+    write_text(files, INITRAMFS_TOOLS_MODULES, text)
     return [
         Repair(
             f"Listed {', '.join(lost)} again, which hyper2kvm had made part of a comment",
             INITRAMFS_TOOLS_MODULES,
-            "",
-            "\n".join(lost),
+            "\n".join(before),
+            "\n".join(after),
         )
     ]
 
@@ -140,8 +152,7 @@ def _append_modules(files: GuestFiles, modules: Sequence[str]) -> list[Repair]:
     wanted = [module for module in modules if module not in there]
     if not wanted:
         return []
-    ended = before if before.endswith("\n") or not before else before + "\n"
-    after = f"{ended}{_MARK}\n" + "".join(f"{module}\n" for module in wanted)
+    after = f"{_ended(before)}{_MARK}\n" + "".join(f"{module}\n" for module in wanted)
     write_text(files, INITRAMFS_TOOLS_MODULES, after)
     what = f"Listed {', '.join(wanted)} for the initramfs"
     return [Repair(what, INITRAMFS_TOOLS_MODULES, "", "\n".join(wanted))]
@@ -153,3 +164,8 @@ def _write(files: GuestFiles, path: str, text: str, tool: str) -> list[Repair]:
         return []
     write_text(files, path, text)
     return [Repair(f"Told {tool} what the initramfs needs on KVM", path, before, text)]
+
+
+def _ended(text: str) -> str:
+    """Return *text* with a newline at its end, where it has a last line."""
+    return text if text.endswith("\n") or not text else text + "\n"
