@@ -34,6 +34,8 @@ _REMEDIES = {
     "disks.bytes": "Write the size of the disk's file in bytes.",
     "vm.firmware": "Write uefi for a VM that vSphere calls efi, bios for the others.",
     "vm.mem_gb": "Round the memory up to whole GiB.",
+    # A number to base 60 is what YAML 1.1 makes of six pairs of decimal digits.
+    "nics.mac": "Correct it, and put it in quotes: YAML takes some MAC addresses for numbers.",
     "pipeline": "Add a pipeline section: without it hyper2kvm reports success and converts nothing.",
 }
 
