@@ -14,6 +14,12 @@ from .boot.names import FSTAB
 from .boot.text import text_of
 from .boot.tools import INITRAMFS_TOOLS_MODULES, lost_modules, put_back_listed
 from .files import GuestFiles
+from .mounts import put_back_options
+from .network.cloud_init import keep_from_writing
+from .network.interface import nics_of
+from .network.keeping import Kept, keep, put_back
+from .network.pinning import Pins, pin
+from .network.reading import NetworkReading, read_network
 from .outcome import Outcome
 from .repair import ERROR, Finding, Repair
 
@@ -21,6 +27,8 @@ from .repair import ERROR, Finding, Repair
 def keep_originals(files: GuestFiles, request: dict[str, Any]) -> dict[str, Any]:
     """Return what a repair must know of the guest before FIX, as plain values."""
     return {
+        "network": read_network(files, nics_of(request)).as_values(),
+        "network_files": keep(files).as_values(),
         "fstab": text_of(files, FSTAB),
         "initramfs_modules": text_of(files, INITRAMFS_TOOLS_MODULES),
     }
@@ -39,8 +47,12 @@ def repair_linux(guest: Guest, request: dict[str, Any], lap: Callable[[str], Non
     findings: list[Finding] = []
     if request["repair"]:
         repairs += put_back_listed(guest.files, originals["initramfs_modules"])
+        repairs += put_back_options(guest.files, originals["fstab"])
     else:
         findings += _lost(guest.files, originals["initramfs_modules"])
+    network, kept = _network(guest.files, request)
+    repairs += kept.repairs
+    findings += kept.findings
     lap("put back")
     examination = examine(guest)
     lap("examine")
@@ -60,7 +72,22 @@ def repair_linux(guest: Guest, request: dict[str, Any], lap: Callable[[str], Non
     summary = examination.summary()
     summary["fstab"] = {"before": originals["fstab"], "after": text_of(guest.files, FSTAB)}
     summary["initramfs_rebuilt"] = rebuilt
+    summary["network"] = network.summary()
     return Outcome(summary, repairs, [*findings, *examination.findings()])
+
+
+def _network(files: GuestFiles, request: dict[str, Any]) -> tuple[NetworkReading, Pins]:
+    """Make the network what it was, with the names that the NICs had."""
+    originals = request["reading"]["originals"]
+    network = NetworkReading.from_values(originals["network"])
+    if request["guest_network"] != "keep":
+        return network, Pins(findings=network.findings)
+    repairs = put_back(
+        files, Kept.from_values(originals["network_files"]), request.get("injected", ())
+    )
+    pins = pin(files, network, nics_of(request))
+    repairs += (*pins.repairs, *keep_from_writing(files))
+    return network, Pins(tuple(repairs), (*network.findings, *pins.findings))
 
 
 def _lost(files: GuestFiles, original: str) -> list[Finding]:

@@ -31,6 +31,13 @@ _SCSI = (
 # A program that may stand for another in an initramfs.
 _INSTEAD = {"cryptsetup": ("cryptsetup", "systemd-cryptsetup")}
 
+# What of udev names NICs, as its packages put it into an initramfs.
+_NAMES_NICS = (
+    "rules.d/80-net-setup-link.rules",
+    "rules.d/80-net-name-slot.rules",
+    "rules.d/70-persistent-net.rules",
+)
+
 
 @dataclass(frozen=True)
 class Lack:
@@ -53,6 +60,7 @@ class KernelState:
         unavailable: Modules that the kernel itself lacks.
         programs: Programs that the initramfs lacks.
         carried: The paths of configuration files of the guest's that the initramfs holds.
+        names_nics: Whether udev gives NICs their names in the initramfs already.
     """
 
     version: str
@@ -62,6 +70,7 @@ class KernelState:
     unavailable: tuple[Lack, ...] = ()
     programs: tuple[Lack, ...] = ()
     carried: frozenset[str] = frozenset()
+    names_nics: bool = False
 
     @property
     def boots(self) -> bool:
@@ -112,6 +121,7 @@ def judge(
             if not programs & set(_INSTEAD.get(program, (program,)))
         ),
         carried=frozenset(f"/{path}" for path in paths if path.startswith("etc/")),
+        names_nics=any(path.endswith(_NAMES_NICS) for path in paths),
     )
 
 

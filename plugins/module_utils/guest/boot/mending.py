@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from ..network.pinning import names_a_nic
 from ..repair import ERROR, Finding, Repair
 from .drivers import KernelState
 from .examination import Examination, Guest, examine_files, examine_kernels
@@ -56,7 +57,10 @@ def _rebuild(
     due: dict[str, KernelState] = {
         state.version: state
         for state in examination.states
-        if state.missing or state.programs or state.carried & set(changed)
+        if state.missing
+        or state.programs
+        or state.carried & set(changed)
+        or (state.names_nics and any(map(names_a_nic, changed)))
     }
     unread = {finding.path for finding in examination.unreadable}
     kernels = [k for k in examination.kernels if k.version in due or k.initramfs in unread]

@@ -36,17 +36,11 @@ _KNOWS_ETHER = 245
 class Pins:
     """What pinning did.
 
-    `changed` holds the paths that were written: an initramfs whose udev names NICs has to be made
-    anew with them.
+    An initramfs whose udev names NICs has to be made anew with the paths of its repairs.
     """
 
     repairs: tuple[Repair, ...] = ()
     findings: tuple[Finding, ...] = ()
-
-    @property
-    def changed(self) -> tuple[str, ...]:
-        """The paths that were written."""
-        return tuple(repair.path for repair in self.repairs)
 
 
 def pin(files: GuestFiles, reading: NetworkReading, nics: Sequence[Nic]) -> Pins:
@@ -89,6 +83,11 @@ def rule_text(name: str, mac: str) -> str:
         f'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{{address}}=="{mac}",'
         f' ATTR{{type}}=="1", NAME="{name}"'
     )
+
+
+def names_a_nic(path: str) -> bool:
+    """Tell whether a file of the guest gives NICs their names, also to an initramfs that has it."""
+    return path == PERSISTENT_RULES or (path.startswith(f"{LINKS}/") and path.endswith(".link"))
 
 
 def link_path(name: str) -> str:
