@@ -53,6 +53,7 @@ def run_playbook(
     hosts: list[str],
     variables: dict[str, Any],
     timeout: int = 3600,
+    check: bool = False,
 ) -> Outcome:
     """Run a playbook of a collection by its name, or plays given as data.
 
@@ -62,6 +63,7 @@ def run_playbook(
         hosts: The inventory's hosts.
         variables: Extra variables.
         timeout: Seconds after which the run is ended.
+        check: Whether it runs with --check.
     """
     private.mkdir(parents=True, exist_ok=True)
     done = ansible_runner.run(
@@ -70,6 +72,7 @@ def run_playbook(
         inventory={"all": {"hosts": {host: {} for host in hosts}}},
         extravars=variables,
         settings={"job_timeout": timeout},
+        cmdline="--check" if check else None,
         quiet=True,
     )
     recap, statistics, seconds = {}, {}, 0.0
