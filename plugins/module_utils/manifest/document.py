@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import write_text
-from .findings import Finding, ManifestError, errors_of
+from .findings import ManifestError, errors_of
 from .schema import SCHEMA
 from .validating import validate
 
@@ -96,26 +96,26 @@ def render(document: dict[str, Any]) -> str:
     )
 
 
-def save(path: Path, document: dict[str, Any]) -> bool:
-    """Write the document to path, whole or not at all.
+def write(path: Path, text: str, *, private: bool) -> bool:
+    """Write a manifest's text to path, whole or not at all.
 
-    The file keeps its permissions; a new one gets those of the umask, or its
-    owner's alone when it holds what may log in to the guest.
+    The file keeps its permissions; a new one gets those of the umask.
+
+    Args:
+        path: The file.
+        text: A valid manifest, as render() has it.
+        private: Whether only the file's owner may read it: it holds what may log in to the guest.
 
     Returns:
         True when the file changed.
 
     Raises:
-        ManifestError: The document is not valid, or the file can't be written.
+        ManifestError: The file can't be written.
     """
-    findings: list[Finding] = validate(document)
-    if errors_of(findings):
-        raise ManifestError.of(path, findings)
-    text = render(document)
     try:
         if path.exists() and path.read_bytes() == text.encode("utf-8"):
             return False
-        write_text(path, text, _mode(path, private=bool(secrets_of(document))))
+        write_text(path, text, _mode(path, private))
     except OSError as error:
         raise ManifestError(
             f"The manifest {path} can't be written: {error.strerror or error}.",

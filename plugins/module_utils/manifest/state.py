@@ -15,7 +15,7 @@ from typing import Any
 
 from .building import defaults, describe, merged, timestamp
 from .checksums import Progress, sha256_files
-from .document import ordered, parse, render, save, secrets_of
+from .document import ordered, parse, render, secrets_of, write
 from .findings import Finding, ManifestError, errors_of
 from .model import Artifacts, Disk
 from .schema import SCHEMA
@@ -102,7 +102,7 @@ def make_present(request: Request, on_progress: Progress | None = None) -> Outco
     backup_file = ""
     if changed and not request.check_mode:
         backup_file = _backed_up(request) if held else ""
-        save(request.path, document)
+        write(request.path, after, private=bool(secrets_of(document)))
     return Outcome(
         changed=changed or request.unpacked,
         document=document,
