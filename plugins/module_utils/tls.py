@@ -50,17 +50,41 @@ class PinnedContext(ssl.SSLContext):
             CertificateError: The server showed another certificate.
         """
         connection = super().wrap_socket(*args, **kwargs)
-        certificate = connection.getpeercert(binary_form=True) or b""
-        shown = _DIGESTS[len(self.digest)](certificate).digest()
-        if not hmac.compare_digest(shown, self.digest):
-            peer = connection.getpeername()[0]
+        try:
+            self.check(connection.getpeercert(binary_form=True), connection.getpeername()[0])
+        except CertificateError:
             connection.close()
+            raise
+        return connection
+
+    def check(self, certificate: bytes | None, peer: str) -> None:
+        """Check what a server has shown.
+
+        Args:
+            certificate: In DER form.
+            peer: The server's name or address, for the error.
+
+        Raises:
+            CertificateError: It is another certificate than the pinned one.
+        """
+        shown = _DIGESTS[len(self.digest)](certificate or b"").digest()
+        if not hmac.compare_digest(shown, self.digest):
             raise CertificateError(
                 f"{peer} showed a certificate with the thumbprint {shown.hex(':').upper()}, "
                 f"expected was {self.digest.hex(':').upper()}.",
                 action="Find out whether the certificate was renewed or somebody stands between.",
             )
-        return connection
+
+
+class _PinnedObject(ssl.SSLObject):
+    """What a PinnedContext's wrap_bio() returns: its handshake ends with the check."""
+
+    def do_handshake(self) -> None:
+        super().do_handshake()
+        context = self.context
+        if not isinstance(context, PinnedContext):
+            raise TypeError("only a PinnedContext makes pinned connections")
+        context.check(self.getpeercert(binary_form=True), self.server_hostname or "The server")
 
 
 def pinned_context(thumbprint: str) -> PinnedContext:
@@ -71,6 +95,7 @@ def pinned_context(thumbprint: str) -> PinnedContext:
     """
     context = PinnedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.digest = parse_thumbprint(thumbprint)
+    context.sslobject_class = _PinnedObject
     _accept_any_ca(context)
     return context
 

@@ -26,9 +26,8 @@ class Cancellation:
         with self._lock:
             self._event.set()
             for connection in self._sockets:
-                # Not SSLSocket's own shutdown, which takes the TLS state from under the reader.
                 with suppress(OSError):
-                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def check(self) -> None:
         """Raise Cancelled when cancel() was called."""

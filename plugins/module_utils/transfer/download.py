@@ -17,10 +17,10 @@ from ..vmdk.header import VmdkError, WrongDisk
 from ..vmdk.working_copy import forget_copy, note_copy
 from .cancel import Cancellation
 from .errors import DiskFull, TransferError
-from .fanout import Sink, pump
 from .http_body import Endpoint, open_body
 from .pace import Pace
 from .progress import Progress
+from .pump import Sink, pump
 from .sinks import DigestSink, FileSink, RawImageSink, VmdkCheckSink
 
 # Seconds before each further try for one file under one lease.

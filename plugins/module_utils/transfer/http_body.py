@@ -17,6 +17,7 @@ from ..tls import CertificateError
 from .cancel import Cancellation
 from .errors import TransferError
 from .framing import ChunkedBody, FramingError, SizedBody
+from .tls_stream import TlsStream
 
 # Seconds without a byte after which a connection counts as stalled.
 STALL_TIMEOUT = 60.0
@@ -47,7 +48,7 @@ class Body:
     """The body of an answer, read into buffers of the caller's."""
 
     def __init__(
-        self, response: http.client.HTTPResponse, stream: socket.socket, endpoint: Endpoint
+        self, response: http.client.HTTPResponse, stream: TlsStream, endpoint: Endpoint
     ) -> None:
         self._endpoint = endpoint
         self._received = 0
@@ -67,7 +68,7 @@ class Body:
         """
         try:
             count = self._framed.read_into(buffer)
-        except TimeoutError as error:
+        except socket.timeout as error:  # TimeoutError itself since Python 3.10
             raise TransferError(
                 f"{self._endpoint} sent nothing for {self._endpoint.stall_timeout:g} seconds."
             ) from error
@@ -78,6 +79,24 @@ class Body:
             ) from error
         self._received += count
         return count
+
+
+class _Connection(http.client.HTTPConnection):
+    """http.client's HTTPSConnection with a TLS layer of ours."""
+
+    default_port = 443
+
+    def __init__(self, endpoint: Endpoint, host: str, port: int) -> None:
+        super().__init__(host, port, timeout=endpoint.stall_timeout)
+        self._endpoint = endpoint
+
+    def secured(self) -> TlsStream:
+        """Connect, through the proxy where there is one, and return the TLS connection."""
+        self.connect()
+        plain: socket.socket = self.sock
+        stream = TlsStream(plain, self._endpoint.context, self._endpoint.host)
+        self.sock = stream
+        return stream
 
 
 @contextmanager
@@ -94,22 +113,21 @@ def open_body(endpoint: Endpoint, cancellation: Cancellation) -> Iterator[Body]:
     try:
         response, stream = _ask(connection, path, endpoint, cancellation)
         # The connection forgets an answer that ends it; then only the answer holds the socket.
-        with response, cancellation.watching(stream):
+        with response, cancellation.watching(stream.connection):
             yield Body(response, stream, endpoint)
     finally:
         connection.close()
 
 
 def _ask(
-    connection: http.client.HTTPSConnection,
+    connection: _Connection,
     path: str,
     endpoint: Endpoint,
     cancellation: Cancellation,
-) -> tuple[http.client.HTTPResponse, socket.socket]:
+) -> tuple[http.client.HTTPResponse, TlsStream]:
     try:
-        connection.connect()
-        stream: socket.socket = connection.sock
-        with cancellation.watching(stream):
+        stream = connection.secured()
+        with cancellation.watching(stream.connection):
             connection.request("GET", path, headers={"Accept-Encoding": "identity"})
             response = connection.getresponse()
     except ssl.SSLCertVerificationError as error:
@@ -127,12 +145,11 @@ def _ask(
     return response, stream
 
 
-def _connect(endpoint: Endpoint, port: int) -> http.client.HTTPSConnection:
-    host, options = endpoint.host, {"timeout": endpoint.stall_timeout, "context": endpoint.context}
+def _connect(endpoint: Endpoint, port: int) -> _Connection:
     if endpoint.proxy is None:
-        return http.client.HTTPSConnection(host, port, **options)  # type: ignore[arg-type]
-    connection = http.client.HTTPSConnection(*endpoint.proxy, **options)  # type: ignore[arg-type]
-    connection.set_tunnel(host, port)
+        return _Connection(endpoint, endpoint.host, port)
+    connection = _Connection(endpoint, *endpoint.proxy)
+    connection.set_tunnel(endpoint.host, port)
     return connection
 
 
