@@ -100,6 +100,12 @@ class GuestFiles(Protocol):
         Without `attributes` an existing file keeps its own and a new one is root's, mode 0644.
         """
 
+    def set_attributes(self, path: str, attributes: Attributes) -> None:
+        """Give a file exactly these attributes, its content aside."""
+
+    def label(self, path: str, name: str, value: bytes) -> None:
+        """Set one extended attribute of a file, or of the link itself; a text of UTF-8."""
+
     def link(self, target: str, path: str) -> None:
         """Make a symbolic link, in place of a file or link that is there."""
 
@@ -181,7 +187,7 @@ class GuestfsFiles:
         for start in range(_PIECE, len(content), _PIECE):
             self._ask("write_append", path, content[start : start + _PIECE])
         if attributes is not None:
-            self._set(path, attributes)
+            self.set_attributes(path, attributes)
         elif new:
             self._ask("chmod", 0o644, path)
 
@@ -205,11 +211,16 @@ class GuestfsFiles:
             raise GuestFileError(f"{argv[0]} could not be started in the guest.")
         return int(status), output
 
-    def _set(self, path: str, attributes: Attributes) -> None:
+    def set_attributes(self, path: str, attributes: Attributes) -> None:
+        """See GuestFiles."""
         self._ask("chown", attributes.uid, attributes.gid, path)
         self._ask("chmod", attributes.mode, path)
         present = self.attributes(path).xattrs
         set_extended_attributes(self._ask, path, present, attributes.xattrs)
+
+    def label(self, path: str, name: str, value: bytes) -> None:
+        """See GuestFiles."""
+        self._ask("lsetxattr", name, value.rstrip(b"\0").decode(), len(value), path)
 
     def _status(self, path: str, follow: bool) -> dict[str, int]:
         return dict(self._ask("statns" if follow else "lstatns", path))
@@ -293,7 +304,7 @@ class DirectoryFiles:
             real.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             real.write_bytes(content)
             if attributes is not None:
-                self._set(path, attributes)
+                self.set_attributes(path, attributes)
             elif new:
                 real.chmod(0o644)
         except OSError as error:
@@ -317,17 +328,28 @@ class DirectoryFiles:
         """Refuse: the programs below a directory are not this machine's to run."""
         raise GuestFileError(f"{argv[0]} can only be run in an appliance.")
 
-    def _set(self, path: str, attributes: Attributes) -> None:
+    def set_attributes(self, path: str, attributes: Attributes) -> None:
+        """See GuestFiles."""
         real = self._real(path)
         present = self.attributes(path)
-        if (present.uid, present.gid) != (attributes.uid, attributes.gid):
-            os.chown(real, attributes.uid, attributes.gid)
-        real.chmod(attributes.mode)
-        for name in present.xattrs.keys() - attributes.xattrs.keys():
-            os.removexattr(real, name)
-        for name, value in attributes.xattrs.items():
-            if present.xattrs.get(name) != value:
-                os.setxattr(real, name, value)
+        try:
+            if (present.uid, present.gid) != (attributes.uid, attributes.gid):
+                os.chown(real, attributes.uid, attributes.gid)
+            real.chmod(attributes.mode)
+            for name in present.xattrs.keys() - attributes.xattrs.keys():
+                os.removexattr(real, name)
+            for name, value in attributes.xattrs.items():
+                if present.xattrs.get(name) != value:
+                    os.setxattr(real, name, value)
+        except OSError as error:
+            raise GuestFileError(f"The guest's {path} can't be changed: {error}.") from error
+
+    def label(self, path: str, name: str, value: bytes) -> None:
+        """See GuestFiles."""
+        try:
+            os.setxattr(self._real(path, follow=False), name, value, follow_symlinks=False)
+        except OSError as error:
+            raise GuestFileError(f"The guest's {path} can't be changed: {error}.") from error
 
     def _kind(self, path: str) -> int | None:
         try:

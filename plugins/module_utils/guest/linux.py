@@ -22,6 +22,7 @@ from .network.pinning import Pins, pin
 from .network.reading import NetworkReading, read_network
 from .outcome import Outcome
 from .repair import ERROR, Finding, Repair
+from .selinux import label_written
 
 
 def keep_originals(files: GuestFiles, request: dict[str, Any]) -> dict[str, Any]:
@@ -69,6 +70,9 @@ def repair_linux(guest: Guest, request: dict[str, Any], lap: Callable[[str], Non
         initramfs = {kernel.initramfs: kernel.version for kernel in examination.kernels}
         rebuilt = [initramfs[repair.path] for repair in made if repair.path in initramfs]
         lap("repair")
+    if request["repair"] or request["guest_network"] == "keep":
+        repairs += label_written(guest.files, [repair.path for repair in repairs])
+        lap("label")
     summary = examination.summary()
     summary["fstab"] = {"before": originals["fstab"], "after": text_of(guest.files, FSTAB)}
     summary["initramfs_rebuilt"] = rebuilt
