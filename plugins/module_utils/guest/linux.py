@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .boot.examination import Guest, examine
+from .boot.kernels import initramfs_digests
 from .boot.mending import mend
 from .boot.names import FSTAB
 from .boot.text import text_of
@@ -32,6 +33,7 @@ def keep_originals(files: GuestFiles, request: dict[str, Any]) -> dict[str, Any]
         "network_files": keep(files).as_values(),
         "fstab": text_of(files, FSTAB),
         "initramfs_modules": text_of(files, INITRAMFS_TOOLS_MODULES),
+        "initramfs": initramfs_digests(files),
     }
 
 
@@ -75,7 +77,11 @@ def repair_linux(guest: Guest, request: dict[str, Any], lap: Callable[[str], Non
         lap("label")
     summary = examination.summary()
     summary["fstab"] = {"before": originals["fstab"], "after": text_of(guest.files, FSTAB)}
-    summary["initramfs_rebuilt"] = rebuilt
+    summary["initramfs_rebuilt"] = [
+        {"version": state.version, "by": "repair" if state.version in rebuilt else "hyper2kvm"}
+        for state in examination.states
+        if state.digest != originals["initramfs"].get(state.initramfs, "")
+    ]
     summary["network"] = network.summary()
     return Outcome(summary, repairs, [*findings, *examination.findings()])
 

@@ -60,6 +60,7 @@ class KernelState:
         unavailable: Modules that the kernel itself lacks.
         programs: Programs that the initramfs lacks.
         carried: The paths of configuration files of the guest's that the initramfs holds.
+        digest: SHA-256 of the initramfs, in hex.
         names_nics: Whether udev gives NICs their names in the initramfs already.
     """
 
@@ -70,6 +71,7 @@ class KernelState:
     unavailable: tuple[Lack, ...] = ()
     programs: tuple[Lack, ...] = ()
     carried: frozenset[str] = frozenset()
+    digest: str = ""
     names_nics: bool = False
 
     @property

@@ -130,7 +130,7 @@ def examine_kernels(
     filesystems = guest.filesystems()
     for kernel in kernels:
         try:
-            names = read_initramfs(guest.files, kernel)
+            names, digest = read_initramfs(guest.files, kernel)
         except InitramfsError as error:
             unreadable.append(
                 Finding(
@@ -142,7 +142,8 @@ def examine_kernels(
             )
             continue
         index = read_index(guest.files, kernel)
-        states.append(judge(kernel, index, names, filesystems=filesystems, layers=guest.layers))
+        state = judge(kernel, index, names, filesystems=filesystems, layers=guest.layers)
+        states.append(replace(state, digest=digest))
     return tuple(states), tuple(unreadable)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -100,21 +101,29 @@ def read_index(files: GuestFiles, kernel: Kernel) -> ModuleIndex:
     )
 
 
-def read_initramfs(files: GuestFiles, kernel: Kernel) -> frozenset[str]:
-    """Return the paths of the files in a kernel's initramfs.
+def initramfs_digests(files: GuestFiles) -> dict[str, str]:
+    """Return the SHA-256, in hex, of every kernel's initramfs by its path."""
+    paths = [kernel.initramfs for kernel in find_kernels(files) if kernel.initramfs]
+    return {path: hashlib.sha256(files.read(path, _LARGEST)).hexdigest() for path in paths}
+
+
+def read_initramfs(files: GuestFiles, kernel: Kernel) -> tuple[frozenset[str], str]:
+    """Return the paths of the files in a kernel's initramfs, and its SHA-256 in hex.
 
     Raises:
         InitramfsError: It can't be read, neither by us nor by the guest's own program.
     """
     if not kernel.initramfs:
-        return frozenset()
+        return frozenset(), ""
+    image = files.read(kernel.initramfs, _LARGEST)
+    digest = hashlib.sha256(image).hexdigest()
     try:
-        return file_names(files.read(kernel.initramfs, _LARGEST))
+        return file_names(image), digest
     except DecompressorMissing:
         listed = _ask_guest(files, kernel.initramfs)
         if listed is None:
             raise
-        return listed
+        return listed, digest
 
 
 def _ask_guest(files: GuestFiles, path: str) -> frozenset[str] | None:
