@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.conversion import (
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.directories import (
     PROGRESS_FILE,
 )
 from ansible_collections.hypersdk.hyper2kvm.plugins.plugin_utils.live_progress import (

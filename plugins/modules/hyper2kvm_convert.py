@@ -41,6 +41,14 @@ options:
       - Format of the converted disks; that of the manifest's C(output.format), or V(qcow2), when left out.
     type: str
     choices: [qcow2, raw, vdi]
+  compress:
+    description:
+      - Whether a qcow2 is compressed, with zstd; as the manifest's C(pipeline.convert.compress) says, when left out.
+        Formats other than V(qcow2) can't be.
+      - There is no level to choose. QEMU's qcow2 has none, and hyper2kvm 0.2.1's attempt to pass on the manifest's
+        C(compress_level) makes C(qemu-img) fail three times before it compresses with zlib. So a level is left out,
+        with a warning.
+    type: bool
   stages:
     description:
       - The stages of hyper2kvm to run; those that the manifest enables, when left out.
@@ -48,6 +56,73 @@ options:
     type: list
     elements: str
     choices: [inspect, fix, convert, validate]
+  dry_run:
+    description:
+      - Whether hyper2kvm only says what its stage FIX would change, in C(dry-run-hyper2kvm.log). The boot disk's copy
+        is bound read-only for it, nothing is converted, and the results of an earlier conversion stay.
+      - As the manifest's C(options.dry_run) says, when left out. hyper2kvm itself goes on after a dry run and
+        converts disks that were not fixed; this module does not.
+      - Check mode starts nothing of all this, and takes a second. A dry run starts libguestfs' appliance, and takes
+        about as long as FIX.
+    type: bool
+  mode:
+    description:
+      - V(direct) runs hyper2kvm here.
+      - V(queue) has the stage FIX done by hyper2kvm's daemon, which takes manifests from O(queue_directory) and
+        bounds how many it works on at once. All else is done here, and the verdict is the same, but for the lines of
+        hyper2kvm's log that tell of edits that failed. The daemon keeps a log of its own.
+      - The daemon reads nothing of a manifest but where the disk is. So one with C(configuration), C(hooks) or
+        options of FIX other than the daemon's own is refused.
+      - What is said of isolation here does not hold for the daemon. Run it confined itself, as
+        R(Converting,ansible_collections.hypersdk.hyper2kvm.docsite.converting) shows.
+    type: str
+    choices: [direct, queue]
+    default: direct
+  queue_directory:
+    description:
+      - The directory that hyper2kvm's daemon was given as C(--manifest-workflow-dir). It must see the VM's directory
+        under the same path.
+    type: path
+  queue_timeout:
+    description:
+      - Seconds that the manifest may lie in the queue while the daemon is at no other one. It is taken back then.
+    type: int
+    default: 120
+  repair:
+    description:
+      - Whether a guest that hyper2kvm has fixed, and that would not boot on virtio, is repaired with its own tools.
+      - Without it such a guest is a failure that names what it lacks. Its network is put back either way, as
+        O(guest_network) says.
+    type: bool
+    default: true
+  guest_network:
+    description:
+      - V(keep) puts the guest's network configuration, which hyper2kvm 0.2.1 takes apart, back as it was, and pins
+        the names that its interfaces had to their MAC addresses.
+      - V(hyper2kvm) leaves it as hyper2kvm has made it.
+    type: str
+    choices: [keep, hyper2kvm]
+    default: keep
+  keep_on_failure:
+    description:
+      - Whether the working copies, and the manifests and reports of the single runs of hyper2kvm, stay in C(work)
+        beside the manifest when the conversion fails. They hold the guest's data. The next run removes them.
+    type: bool
+    default: false
+  nice:
+    description:
+      - The niceness, from 0 to 19, of everything that opens a guest's disk. The higher, the more the host's other
+        work comes first, for the processor and, with the I/O schedulers that know priorities, for disks.
+    type: int
+    default: 0
+  memory_limit:
+    description:
+      - MiB that each of these programs may address. Where the memory controller of control groups v2 is delegated to
+        the module, it is also what all programs of one sandbox may use together. V(0) is without a limit.
+      - libguestfs' appliance needs about 4,000 without KVM. It is the first that the kernel ends when the host runs
+        out of memory, whatever the limit.
+    type: int
+    default: 8192
   timeout:
     description:
       - Seconds that the whole conversion may take. What runs then gets SIGTERM, and SIGKILL soon after.
@@ -87,14 +162,17 @@ attributes:
   check_mode:
     support: full
     details:
-      - Says what would be made, after it has looked for hyper2kvm and for the disks.
+      - Says what would be made and, in RV(steps), what would be run, after it has looked for hyper2kvm and for the
+        disks.
   diff_mode:
     support: none
   idempotent:
     support: full
     details:
       - C(conversion.json) records the manifest, the exported files, hyper2kvm's version and the options. While these
-        and the converted disks stay the same, nothing is done.
+        and the converted disks stay the same, nothing is done. How it is run, by O(mode), O(nice), O(memory_limit),
+        O(timeout) and O(keep_on_failure), makes no difference.
+      - A dry run is done each time, and changes nothing.
 seealso:
   - module: hypersdk.hyper2kvm.kvm_boot_check
 """
@@ -115,6 +193,25 @@ EXAMPLES = r"""
     environment:
       LIBGUESTFS_MEMSIZE: "512"
     timeout: 7200
+
+- name: Convert while others work on the host, and keep the working copies for a look when it fails
+  hypersdk.hyper2kvm.hyper2kvm_convert:
+    manifest: /srv/migration/web01/artifact-manifest.json
+    compress: true
+    nice: 10
+    memory_limit: 6144
+    keep_on_failure: true
+
+- name: See what hyper2kvm would change in the guest
+  hypersdk.hyper2kvm.hyper2kvm_convert:
+    manifest: /srv/migration/web01/artifact-manifest.json
+    dry_run: true
+
+- name: Let hyper2kvm's daemon do the fixing
+  hypersdk.hyper2kvm.hyper2kvm_convert:
+    manifest: /srv/migration/web01/artifact-manifest.json
+    mode: queue
+    queue_directory: /srv/hyper2kvm-queue
 """
 
 RETURN = r"""
@@ -173,6 +270,66 @@ durations:
   returned: when a conversion ran
   type: dict
   sample: {working_copies: 4.2, fix: 88.9, convert: 9.1, verify: 6.0}
+guest:
+  description: What was found in the guest after its repair; its system, kernels, drivers, boot loader and network.
+  returned: when FIX ran
+  type: dict
+repaired:
+  description: What was changed in the guest after hyper2kvm's FIX.
+  returned: when FIX ran
+  type: list
+  elements: dict
+  contains:
+    what:
+      description: What was done and why, in a sentence.
+      type: str
+    path:
+      description: The file in the guest.
+      type: str
+    before:
+      description: What it was before.
+      type: str
+    after:
+      description: What it is now.
+      type: str
+findings:
+  description: What is to be known of the guest; those of the severity V(error) make the conversion fail.
+  returned: when FIX ran, and on failure because of them
+  type: list
+  elements: dict
+  contains:
+    severity:
+      description: V(error) or V(warning).
+      type: str
+    path:
+      description: The file in the guest.
+      type: str
+    message:
+      description: What is wrong, in a sentence.
+      type: str
+    action:
+      description: What to do about it.
+      type: str
+steps:
+  description: What would be done, in order.
+  returned: in check mode
+  type: list
+  elements: str
+mode:
+  description: Who did the stage FIX, hyper2kvm run here or its daemon.
+  returned: success
+  type: str
+  sample: direct
+dry_run:
+  description: Whether FIX only said what it would change.
+  returned: success
+  type: bool
+  sample: false
+kept:
+  description: Directory of the working copies.
+  returned: on failure, when they were kept
+  type: str
+  sample: /srv/migration/web01/work
 hyper2kvm_version:
   description: Version of hyper2kvm.
   returned: success
@@ -204,8 +361,10 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.plan 
     Request,
     make_plan,
 )
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.queue import Queue
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.interrupt import signals_raise
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.document import load
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.sandbox.limits import Limits
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -224,6 +383,13 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             executable=parameters["executable"],
             environment={name: str(value) for name, value in parameters["environment"].items()},
             isolation=parameters["isolation"],
+            compress=parameters["compress"],
+            dry_run=parameters["dry_run"],
+            limits=Limits(nice=parameters["nice"], memory_mb=parameters["memory_limit"]),
+            keep_on_failure=parameters["keep_on_failure"],
+            queue=_queue(parameters),
+            repair=parameters["repair"],
+            guest_network=parameters["guest_network"],
         )
     )
     if plan.installation.version != MEASURED_VERSION:
@@ -232,12 +398,21 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         )
     if plan.request.isolation == "none":
         module.warn("isolation: none lets hyper2kvm reach the disks of this conversion host.")
-    earlier = plan.earlier_result()
+    for note in plan.notes():
+        module.warn(note)
+    earlier = None if plan.dry_run else plan.earlier_result()
     if earlier is not None:
         return {"changed": False, **earlier}
     if module.check_mode:
-        return {"changed": True, **plan.expected_result()}
-    return {"changed": True, **convert(plan)}
+        return {"changed": not plan.dry_run, "steps": plan.steps(), **plan.expected_result()}
+    return {"changed": not plan.dry_run, **convert(plan)}
+
+
+def _queue(parameters: dict[str, Any]) -> Queue | None:
+    if parameters["mode"] == "direct":
+        return None
+    directory = Path(parameters["queue_directory"]).resolve()
+    return Queue(directory, parameters["queue_timeout"])
 
 
 def main() -> None:
@@ -255,12 +430,23 @@ def main() -> None:
             "timeout": {"type": "int", "default": 14400},
             "executable": {"type": "path"},
             "environment": {"type": "dict", "default": {}},
+            "compress": {"type": "bool"},
+            "dry_run": {"type": "bool"},
+            "mode": {"type": "str", "choices": ["direct", "queue"], "default": "direct"},
+            "queue_directory": {"type": "path"},
+            "queue_timeout": {"type": "int", "default": 120},
+            "repair": {"type": "bool", "default": True},
+            "guest_network": {"type": "str", "choices": ["keep", "hyper2kvm"], "default": "keep"},
+            "keep_on_failure": {"type": "bool", "default": False},
+            "nice": {"type": "int", "default": 0},
+            "memory_limit": {"type": "int", "default": 8192},
             "isolation": {
                 "type": "str",
                 "choices": ["bubblewrap", "none"],
                 "default": "bubblewrap",
             },
         },
+        required_if=[("mode", "queue", ("queue_directory",))],
         supports_check_mode=True,
     )
     try:

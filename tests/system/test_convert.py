@@ -16,6 +16,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +164,14 @@ def test_check_mode_says_what_would_be_made(convert: Convert, small: Exported) -
         str(small.out / "disk-1.qcow2"),
     ]
     assert list(result["stages"]) == ["inspect", "fix", "convert", "validate"]
+    assert [step.split(":")[-1] for step in result["steps"]] == [
+        f"copy {small.directory}/web01-disk1.vmdk to {small.directory}/work/disk-0.raw",
+        f"copy {small.directory}/web01-disk2.vmdk to {small.directory}/work/disk-1.raw",
+        " inspect, fix, in a sandbox",
+        "examine the guest and repair it, in a sandbox",
+        " convert, validate, in a sandbox",
+        "compare the converted disks with their sources, in a sandbox",
+    ]
     assert not small.out.exists()
     assert small.is_untouched()
 
@@ -185,6 +195,58 @@ def test_the_directory_of_the_export_may_be_the_output_s(convert: Convert, small
     after = exported.digests(small.directory)
     assert {name: after[name] for name in after if name not in made} == small.digests
     assert made <= set(after)
+
+
+def qcow2_of(path: Path) -> dict[str, Any]:
+    command = ["qemu-img", "info", "--output=json", str(path)]
+    info: dict[str, Any] = json.loads(
+        subprocess.run(command, check=True, capture_output=True).stdout
+    )
+    return {"size": path.stat().st_size, **info["format-specific"]["data"]}
+
+
+def test_compression(convert: Convert, tmp_path: Path) -> None:
+    """The option decides, then the manifest; its level is left out, with which qemu-img would fail."""
+    disk = tmp_path / "text.raw"
+    disk.write_bytes((b"the same over and over again\n" * 150_000).ljust(8 << 20, b"\0"))
+    pipeline = {"convert": {"enabled": True, "compress": True, "compress_level": 9}}
+    vm = exported.make(tmp_path / "web01", [disk], pipeline=pipeline)
+    compressed = convert(vm)
+    assert compressed.get("changed") is True, compressed
+    image = Path(compressed["outputs"][0]["path"])
+    assert (qcow2_of(image)["size"] < 2 << 20, qcow2_of(image)["compression-type"]) == (
+        True,
+        "zstd",
+    )
+    assert "compress_level" in str(compressed["warnings"])
+    assert "attempt" not in Path(compressed["log_path"]).read_text()
+    plain = convert(vm, compress=False)
+    assert plain["changed"] is True
+    assert "warnings" not in plain
+    assert qcow2_of(image)["size"] > 4 << 20
+    assert convert(vm, compress=False)["changed"] is False
+
+
+def test_the_rest_of_the_host_comes_first(
+    convert: Convert, conversion_python: Path, small: Exported, tmp_path: Path
+) -> None:
+    seen = small.out / "limits"
+    program = tmp_path / "bin" / "hyper2kvm"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!{conversion_python}\n"
+        "import os, resource, sys\n"
+        f"with open({str(seen)!r}, 'w') as file:\n"
+        "    print(os.nice(0), resource.getrlimit(resource.RLIMIT_AS)[0] >> 20, file=file)\n"
+        f"os.execv({str(convert.executable)!r}, [{str(convert.executable)!r}, *sys.argv[1:]])\n"
+    )
+    program.chmod(0o755)
+    options = {"stages": WITHOUT_FIX, "executable": str(program)}
+    result = convert(small, nice=7, memory_limit=3000, **options)
+    assert result.get("changed") is True, result
+    assert seen.read_text() == "7 3000\n"
+    # How it is run makes no difference to what comes out.
+    assert convert(small, nice=3, memory_limit=0, **options)["changed"] is False
 
 
 def test_other_formats_come_in_through_qemu_img(convert: Convert, tmp_path: Path) -> None:
@@ -218,8 +280,26 @@ def test_a_damaged_disk_is_named_and_nothing_is_left(convert: Convert, small: Ex
     result = convert(small, stages=WITHOUT_FIX)
     assert result["failed"] is True
     assert str(disk) in result["msg"]
+    assert "kept" not in result
     assert not (small.directory / "work").exists()
     assert list(small.out.glob("disk-*")) == []
+
+
+def test_working_copies_are_kept_for_a_look_when_asked(convert: Convert, small: Exported) -> None:
+    disk = small.directory / "web01-disk2.vmdk"
+    whole = disk.read_bytes()
+    disk.write_bytes(whole[: len(whole) // 2])
+    result = convert(small, stages=WITHOUT_FIX, keep_on_failure=True)
+    assert result["failed"] is True
+    work = small.directory / "work"
+    assert result["kept"] == str(work)
+    assert str(work) in result["msg"]
+    assert is_same(work / "disk-0.raw", small.directory / "web01-disk1.vmdk")
+    assert (work / "scratch").stat().st_mode & 0o777 == 0o700
+    disk.write_bytes(whole)
+    assert convert(small, stages=WITHOUT_FIX, keep_on_failure=True)["changed"] is True
+    assert not work.exists()
+    assert small.is_untouched()
 
 
 # A hyper2kvm that does all its work, and then something goes wrong with it.
@@ -276,7 +356,9 @@ def test_its_success_is_not_believed(
     ("sections", "options", "words"),
     [
         ({"pipeline": {"fix": {"enabled": False}}}, {}, "no stage"),
-        ({"options": {"dry_run": True}}, {}, "dry run"),
+        ({"options": {"dry_run": True}}, {"stages": ["convert"]}, "dry run"),
+        ({}, {"mode": "queue"}, "queue_directory"),
+        ({}, {"mode": "queue", "queue_directory": "/no/such/queue"}, "to_be_processed"),
         ({}, {"executable": "/no/such/hyper2kvm"}, "conversion_host"),
         ({}, {"executable": "/usr/bin/env"}, "/usr/bin/python3"),
     ],
@@ -356,3 +438,31 @@ def test_a_module_that_is_killed_in_fix_leaves_no_process(
     # What a killed module could not take away does not stand in the way of the next run.
     assert convert(small, stages=WITHOUT_FIX)["changed"] is True
     assert small.is_untouched()
+
+
+def test_how_far_it_is_can_be_read_meanwhile(convert: Convert, tmp_path: Path) -> None:
+    """By what is read of what the disk holds: half of this one is empty, and the rest compresses well."""
+    disk = tmp_path / "text.raw"
+    words = [random.Random(number).randbytes(9) for number in range(400)]
+    chooser = random.Random(1)
+    with disk.open("wb") as file:
+        for _turn in range(192):
+            file.write(b"".join(chooser.choices(words, k=(1 << 20) // 9)))
+        file.truncate(1 << 30)
+    vm = exported.make(tmp_path / "web01", [disk])
+    arguments = convert.options(vm, stages=["convert"], nice=19)
+    states: list[dict[str, Any]] = []
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        done = executor.submit(run_module, "hyper2kvm_convert", arguments)
+        while not done.done():
+            with suppress(OSError, ValueError):
+                state = json.loads((vm.out / ".conversion-progress.json").read_text())
+                if state["stage"] == "convert disk-0" and state not in states:
+                    states.append(state)
+            time.sleep(0.1)
+        assert done.result().get("changed") is True, done.result()
+    percents = [state["percent"] for state in states if state["percent"] is not None]
+    assert len(percents) >= 3, states
+    assert percents == sorted(percents)
+    assert percents[-1] > 60
+    assert any(state["seconds_left"] for state in states)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Hyper2KvmError
+from ..sandbox.limits import UNLIMITED, Limits
 from ..sandbox.run import Completed, run
 
 # The import makes Ansible ship the program together with the module; here it is never called.
@@ -93,6 +94,7 @@ class GuestSession:
         environment: Variables for libguestfs.
         kvm: Whether KVM works.
         isolation: "bubblewrap" or "none".
+        limits: What it may take of the host.
         nics: The VM's network adapters, as its manifest has them.
     """
 
@@ -103,6 +105,7 @@ class GuestSession:
     environment: Mapping[str, str]
     kvm: bool = False
     isolation: str = "bubblewrap"
+    limits: Limits = UNLIMITED
     nics: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
 
     def read(
@@ -206,6 +209,7 @@ class GuestSession:
             timeout=timeout,
             kvm=self.kvm,
             isolation=self.isolation,
+            limits=self.limits,
             cancelled=cancelled,
         )
         return _answer(action, completed, answer_path)

@@ -4,48 +4,34 @@
 """From a manifest to converted disks that can be believed.
 
 Working copies → FIX on the boot disk's → the guest examined and repaired → CONVERT and
-VALIDATE of all → our own look at the outputs. FIX and the rest are two runs of
-hyper2kvm, so that what FIX did can be judged before anything is built on it; the
-data disks are decoded and the exported guest is read while FIX runs.
+VALIDATE → our own look at the outputs. FIX and the rest are two runs of hyper2kvm, so
+that what FIX did can be judged before anything is built on it. While FIX runs, which
+uses one processor, the exported guest is read, and data disks that its system is not on
+are decoded, converted by a run of their own, and compared.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
-from ..guest.session import Reading, Repaired
-from ..progress_file import State, progress_written
-from ..sandbox.kvm_device import kvm_works
-from .derived_manifest import derive
+from ..errors import Hyper2KvmError
+from ..guest.session import Reading
+from ..progress_file import progress_written
+from .directories import PROGRESS_FILE, prepare, remove_working_copies
 from .disks import SourceDisk, boot_disk
 from .errors import ConversionError
-from .guest import examined_disks, exported_disks, guest_session
-from .images import QemuImg
-from .log import Progress
-from .outputs import output_path, verify_output
 from .plan import Plan
+from .queue import Job, StillProcessedError
 from .record import Output, save_record
 from .report import merge_reports, stages_of
-from .run import Workplace, run_hyper2kvm
-from .verdict import judge_fix, judge_guest
-from .working_copies import (
-    WorkingCopy,
-    WriteMark,
-    check_space,
-    is_fresh,
-    make_working_copy,
-    remove_working_copy,
-)
+from .steps import Steps
+from .working_copies import WorkingCopy, is_fresh
 
 _Made = TypeVar("_Made")
 
@@ -57,263 +43,146 @@ def convert(plan: Plan) -> dict[str, Any]:
         plan: See make_plan().
 
     Raises:
-        Hyper2KvmError: It failed, or its success can't be believed.
+        Hyper2KvmError: It failed, or its success can't be believed. Where the working copies were
+            kept, it says so.
     """
     plan.installation.check_imports()
+    Job.refuse_active(plan.job_note)
+    # A dry run leaves what the export has decoded to the conversion that follows.
+    disposable = [disk for disk in plan.disks if not (plan.dry_run and is_fresh(plan.work, disk))]
+    keep = "convert" not in plan.stages and not plan.dry_run
     try:
-        _prepare(plan)
-        conversion = _Conversion(plan)
-        with progress_written(plan.output_directory / PROGRESS_FILE, conversion.look):
-            return conversion.run()
+        return _convert(plan)
+    except Hyper2KvmError as error:
+        still_needed = isinstance(error, StillProcessedError)
+        if plan.request.keep_on_failure or still_needed:
+            keep = True
+            error.details["kept"] = str(plan.work)
+            error.action = f"{error.action} The working copies are kept in {plan.work}.".lstrip()
+        raise
+    finally:
+        if not keep:
+            remove_working_copies(plan, disposable)
+
+
+def _convert(plan: Plan) -> dict[str, Any]:
+    try:
+        prepare(plan)
+        steps = Steps(plan)
+        with progress_written(plan.output_directory / PROGRESS_FILE, steps.look):
+            return _rehearse(plan, steps) if plan.dry_run else _run(plan, steps)
     except OSError as error:
         raise ConversionError(
             f"{error.filename or plan.output_directory} can't be used: {error.strerror or error}.",
             action="Look at its permissions and at the free space of its filesystem.",
         ) from error
-    finally:
-        if "convert" in plan.stages:
-            _remove_working_copies(plan)
 
 
-# How far a conversion is, in the directory of its results; hidden, since it is none of them.
-PROGRESS_FILE = ".conversion-progress.json"
+def _rehearse(plan: Plan, steps: Steps) -> dict[str, Any]:
+    with steps.timed("fix"):
+        steps.rehearse(boot_disk(plan.disks))
+    return _result(plan, steps, plan.stages_with_fix)
 
 
-class _Conversion:
-    """The steps of one conversion, with its clock."""
+def _run(plan: Plan, steps: Steps) -> dict[str, Any]:
+    boot = boot_disk(plan.disks)
+    with steps.timed("working_copies"):
+        boot_copy = steps.copy(boot)
+    fixing = "fix" in plan.stages
+    reading: Reading | None = None
+    with _beside() as start:
+        to_read = start(steps.read_guest) if fixing else None
+        data_disks = start(partial(_work_on_data_disks, plan, steps, boot, to_read))
+        if fixing:
+            with steps.timed("fix"):
+                steps.fix(boot_copy)
+        if to_read is not None:
+            with steps.timed("guest_read"):
+                reading = to_read.result()
+        with steps.timed("data_disks"):
+            data = data_disks.result()
+    copies = [boot_copy if disk is boot else data.copies[disk.id] for disk in plan.disks]
+    more: dict[str, Any] = {}
+    touched: set[str] = set()
+    if reading is not None:
+        with steps.timed("guest_repair"):
+            more = steps.repair_guest(copies, reading).result()
+        touched = {boot.id, *_disks_of_system(plan, reading)}
+    left = [copied for copied in copies if copied.disk.id not in data.outputs]
+    if plan.rest:
+        with steps.timed("convert"):
+            steps.convert(left, plan.rest)
+    outputs = data.outputs
+    if "convert" in plan.stages:
+        steps.enter("comparing the result")
+        with steps.timed("verify"):
+            made = steps.verify([(copied, copied.disk.id in touched) for copied in left])
+        outputs = {**outputs, **{output.id: output for output in made}}
+    result = {**_result(plan, steps, plan.stages), **more}
+    ordered = [outputs[disk.id] for disk in plan.disks if disk.id in outputs]
+    if ordered:
+        save_record(plan.record_path, plan.fingerprint, ordered, result)
+    return {**result, "outputs": [asdict(output) for output in ordered]}
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._state = State("working copies")
-        self._began = time.monotonic()
-        self._qemu_img = QemuImg(plan.request.isolation)
-        self._reports: list[dict[str, Any]] = []
-        self._durations: dict[str, float] = {}
-        self._workplace = Workplace(
-            installation=plan.installation,
-            scratch=plan.work / "scratch",
-            output_directory=plan.output_directory,
-            evidence=_evidence(plan),
-            log_path=plan.log_path,
-            # Tried once, before there are threads: the trial forks.
-            kvm=kvm_works(),
-            environment=plan.request.environment,
-            isolation=plan.request.isolation,
-        )
-        self._guest = guest_session(self._workplace, plan.request.document)
-        self._repaired: Repaired | None = None
 
-    def run(self) -> dict[str, Any]:
-        plan = self._plan
-        boot = boot_disk(plan.disks)
-        data = [disk for disk in plan.disks if disk is not boot]
-        with self._timed("working_copies"):
-            boot_copy = self._copy(boot)
-        fixing = "fix" in plan.stages
-        with (
-            _beside([partial(self._copy, disk) for disk in data]) as data_copies,
-            _beside([self._read] if fixing else []) as readings,
-        ):
-            if fixing:
-                with self._timed("fix"):
-                    self._fix(boot_copy)
-            with self._timed("working_copies"):
-                copies = {copied.disk.id: copied for copied in (boot_copy, *data_copies())}
-            with self._timed("guest_read"):
-                reading = next(iter(readings()), None)
-        ordered = [copies[disk.id] for disk in plan.disks]
-        touched: set[str] = set()
-        if reading is not None:
-            with self._timed("guest_repair"):
-                self._repair(ordered, reading)
-            touched = {boot.id, *(plan.disks[number].id for number in reading.disks)}
-        rest = [stage for stage in plan.stages if stage not in self._stages_with_fix()]
-        if rest:
-            with self._timed("convert"):
-                self._run("convert", ordered, stages=rest, writable=[])
-        outputs: list[Output] = []
-        if "convert" in plan.stages:
-            self._state = State("comparing the result")
-            with self._timed("verify"):
-                outputs = [self._verify(copied, copied.disk.id in touched) for copied in ordered]
-        return self._result(outputs)
+def _result(plan: Plan, steps: Steps, stages: Sequence[str]) -> dict[str, Any]:
+    results = stages_of(merge_reports(steps.reports))
+    return {
+        **plan.expected_result(),
+        "stages": {stage: asdict(results[stage]) for stage in stages},
+        "durations": {name: round(spent, 2) for name, spent in steps.durations.items()},
+    }
 
-    def look(self) -> State:
-        """Tell how far the conversion is; from any thread."""
-        return self._state
 
-    def _note(self, progress: Progress) -> None:
-        stage = " ".join(part for part in (progress.stage, progress.disk) if part)
-        self._state = State(stage.replace("_", " ") or "hyper2kvm", progress.percent)
+@dataclass(frozen=True)
+class _DataDisks:
+    """The copies of the disks that FIX does not touch, and those that are converted already."""
 
-    def _fix(self, boot_copy: WorkingCopy) -> None:
-        mark = WriteMark.of(boot_copy.path)
-        self._run("fix", [boot_copy], stages=self._stages_with_fix(), writable=[boot_copy.path])
-        judge_fix(WriteMark.of(boot_copy.path) != mark, self._plan.log_path)
+    copies: dict[str, WorkingCopy]
+    outputs: dict[str, Output]
 
-    def _read(self, cancelled: threading.Event) -> Reading:
-        disks = exported_disks(self._plan.disks, self._qemu_img)
-        return self._guest.read(disks, timeout=self._remaining(), cancelled=cancelled)
 
-    def _repair(self, copies: Sequence[WorkingCopy], reading: Reading) -> None:
-        """Make of a guest that hyper2kvm has fixed one that boots, or fail with what it lacks."""
-        request = self._plan.request
-        judge_guest(reading.findings)
-        self._state = State("repairing the guest")
-        self._repaired = self._guest.repair(
-            examined_disks(copies),
-            reading,
-            firmware=request.document.get("vm", {}).get("firmware", "bios"),
-            repair=request.repair,
-            guest_network=request.guest_network,
-            timeout=self._remaining(),
-        )
-        judge_guest(self._repaired.findings, self._repaired)
+def _work_on_data_disks(
+    plan: Plan,
+    steps: Steps,
+    boot: SourceDisk,
+    to_read: Future[Reading] | None,
+    cancelled: threading.Event,
+) -> _DataDisks:
+    """Have the data disks decoded and, where FIX leaves the time, converted as well."""
+    copies = [steps.copy(disk, cancelled) for disk in plan.disks if disk is not boot]
+    outputs: list[Output] = []
+    if copies and to_read is not None and "convert" in plan.stages:
+        # A system that is on several disks is repaired on all of them, after FIX.
+        system = _disks_of_system(plan, to_read.result())
+        free = [copied for copied in copies if copied.disk.id not in system]
+        if free and not cancelled.is_set():
+            stages = [stage for stage in plan.rest if stage in ("convert", "validate")]
+            outputs = steps.convert_beside(free, stages, cancelled)
+    return _DataDisks(
+        {copied.disk.id: copied for copied in copies},
+        {output.id: output for output in outputs},
+    )
 
-    def _stages_with_fix(self) -> tuple[str, ...]:
-        if "fix" not in self._plan.stages:
-            return ()
-        return tuple(stage for stage in self._plan.stages if stage in ("inspect", "fix"))
 
-    def _run(
-        self,
-        name: str,
-        copies: Sequence[WorkingCopy],
-        *,
-        stages: Sequence[str],
-        writable: Sequence[Path],
-    ) -> None:
-        report_path = self._workplace.scratch / f"{name}.json"
-        manifest = derive(
-            self._plan.request.document,
-            copies,
-            stages=stages,
-            output_directory=self._plan.output_directory,
-            target_format=self._plan.target_format,
-            report_path=report_path,
-        )
-        try:
-            report = run_hyper2kvm(
-                self._workplace,
-                manifest,
-                stages=stages,
-                report_path=report_path,
-                writable=writable,
-                readonly=[copied.path for copied in copies if copied.path not in writable],
-                timeout=self._remaining(),
-                on_progress=self._note,
-            )
-        except ConversionError:
-            # The report of a failed run is evidence too.
-            if report_path.exists():
-                shutil.copyfile(report_path, self._plan.report_path)
-            raise
-        self._reports.append(report)
-        merged = json.dumps(merge_reports(self._reports), indent=2)
-        self._plan.report_path.write_text(merged + "\n", encoding="utf-8")
-
-    def _copy(self, disk: SourceDisk, cancelled: threading.Event | None = None) -> WorkingCopy:
-        return make_working_copy(
-            disk, self._plan.work, self._qemu_img, self._remaining(), cancelled
-        )
-
-    def _verify(self, copied: WorkingCopy, touched: bool) -> Output:
-        return verify_output(
-            copied,
-            directory=self._plan.output_directory,
-            output_format=self._plan.target_format,
-            # Nobody may have changed a data disk: it is held against the exported file
-            # itself, which qemu-img decodes with code of its own.
-            against_source=not touched,
-            qemu_img=self._qemu_img,
-            timeout=self._remaining(),
-        )
-
-    def _result(self, outputs: Sequence[Output]) -> dict[str, Any]:
-        plan = self._plan
-        stages = stages_of(merge_reports(self._reports))
-        result = {
-            **plan.expected_result(),
-            "stages": {stage: asdict(stages[stage]) for stage in plan.stages},
-            "durations": {name: round(spent, 2) for name, spent in self._durations.items()},
-        }
-        if self._repaired is not None:
-            result.update(self._repaired.result())
-        if outputs:
-            save_record(plan.record_path, plan.fingerprint, outputs, result)
-        return {**result, "outputs": [asdict(output) for output in outputs]}
-
-    @contextmanager
-    def _timed(self, name: str) -> Iterator[None]:
-        began = time.monotonic()
-        yield
-        spent = time.monotonic() - began
-        self._durations[name] = self._durations.get(name, 0.0) + spent
-
-    def _remaining(self) -> float:
-        return max(1.0, self._began + self._plan.request.timeout - time.monotonic())
+def _disks_of_system(plan: Plan, reading: Reading) -> set[str]:
+    return {plan.disks[number].id for number in reading.disks}
 
 
 @contextmanager
-def _beside(
-    tasks: Sequence[Callable[[threading.Event], _Made]],
-) -> Iterator[Callable[[], list[_Made]]]:
-    """Do *tasks* one after the other in a thread meanwhile; what is yielded waits for them.
+def _beside() -> Iterator[Callable[[Callable[[threading.Event], _Made]], Future[_Made]]]:
+    """Yield what has a task done in a thread of its own meanwhile.
 
-    When the with block ends, for whatever reason, the event that each gets is set.
+    When the with block ends, for whatever reason, the event that each task gets is set, and
+    all of them are waited for.
     """
     cancelled = threading.Event()
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        futures: list[Future[_Made]] = [executor.submit(task, cancelled) for task in tasks]
+
+    def start(task: Callable[[threading.Event], _Made]) -> Future[_Made]:
+        return executor.submit(task, cancelled)
+
+    with ThreadPoolExecutor(max_workers=2) as executor:
         try:
-            yield lambda: [future.result() for future in futures]
+            yield start
         finally:
             cancelled.set()
-
-
-def _prepare(plan: Plan) -> None:
-    """Make the directories, and take away what an earlier run left of its results."""
-    plan.record_path.unlink(missing_ok=True)
-    shutil.rmtree(plan.work / "scratch", ignore_errors=True)
-    for disk in plan.disks:
-        if not is_fresh(plan.work, disk):
-            remove_working_copy(plan.work, disk)
-    for directory in (plan.work, plan.output_directory):
-        directory.mkdir(parents=True, exist_ok=True)
-    # The derived manifest may hold password hashes, temporary files parts of the guest.
-    (plan.work / "scratch").mkdir(mode=0o700)
-    for path in (plan.log_path, plan.report_path):
-        path.unlink(missing_ok=True)
-    for disk in plan.disks:
-        result = output_path(plan.output_directory, disk.id, plan.target_format)
-        if any(result == other.path for other in plan.disks):
-            raise ConversionError(
-                f"The converted disk would replace {result}, which is an exported one.",
-                action="Give another output_dir.",
-            )
-        result.unlink(missing_ok=True)
-    check_space(plan.disks, plan.work)
-
-
-def _remove_working_copies(plan: Plan) -> None:
-    shutil.rmtree(plan.work / "scratch", ignore_errors=True)
-    for disk in plan.disks:
-        remove_working_copy(plan.work, disk)
-    try:
-        plan.work.rmdir()
-    except OSError:
-        pass  # Something of the user's lies in it.
-
-
-def _evidence(plan: Plan) -> tuple[Path, ...]:
-    """Return the exported files: all that lie beside the manifest and beside the disks."""
-    directories = {plan.request.manifest_path.parent, *(disk.path.parent for disk in plan.disks)}
-    own = {plan.log_path, plan.report_path}
-    return tuple(
-        sorted(
-            path
-            for directory in directories
-            for path in directory.iterdir()
-            if path.is_file() and not path.is_symlink() and path not in own
-        )
-    )

@@ -36,11 +36,6 @@ def enabled_stages(document: dict[str, Any], chosen: Collection[str] | None) -> 
             "The manifest's pipeline enables no stage, so hyper2kvm would convert nothing.",
             action="Enable them in the manifest, or name them as stages.",
         )
-    if document.get("options", {}).get("dry_run"):
-        raise ConversionError(
-            "The manifest asks for a dry run (options.dry_run), which converts what was not fixed.",
-            action="Take it out; check mode says what would run.",
-        )
     return stages
 
 
@@ -51,7 +46,9 @@ def derive(
     stages: Collection[str],
     output_directory: Path,
     target_format: str,
+    compress: bool,
     report_path: Path,
+    dry_run: bool = False,
 ) -> dict[str, Any]:
     """Return the manifest of one run of hyper2kvm.
 
@@ -61,7 +58,9 @@ def derive(
         stages: The stages of this run; all others are disabled, whatever a profile says.
         output_directory: Where the converted disks go.
         target_format: qcow2, raw or vdi.
+        compress: Whether a qcow2 is compressed.
         report_path: Where its report goes.
+        dry_run: Whether FIX only says what it would change.
     """
     derived = copy.deepcopy(document)
     entries = {entry["id"]: entry for entry in derived["disks"]}
@@ -69,6 +68,10 @@ def derive(
     pipeline = derived.setdefault("pipeline", {})
     for stage in STAGES:
         pipeline.setdefault(stage, {})["enabled"] = stage in stages
+    pipeline["convert"]["compress"] = compress
+    # Passed on to qemu-img as an option that no qcow2 has: it fails three times, and hyper2kvm
+    # then compresses with zlib in zstd's stead.
+    pipeline["convert"].pop("compress_level", None)
     derived["output"] = {
         **derived.get("output", {}),
         "directory": str(output_directory),
@@ -76,6 +79,7 @@ def derive(
     }
     options = derived.setdefault("options", {})
     options["report"] = {"enabled": True, "path": str(report_path)}
+    options["dry_run"] = dry_run
     # It needs a domain.xml that this pipeline never writes, and a libvirt that the sandbox hides.
     derived.pop("libvirt_integration", None)
     return derived

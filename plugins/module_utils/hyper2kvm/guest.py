@@ -34,6 +34,7 @@ def guest_session(workplace: Workplace, document: dict[str, Any]) -> GuestSessio
         environment=environment,
         kvm=workplace.kvm,
         isolation=workplace.isolation,
+        limits=workplace.limits,
         nics=document.get("nics", []),
     )
 

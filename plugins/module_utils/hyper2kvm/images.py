@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..sandbox.limits import UNLIMITED, Limits
 from ..sandbox.run import Completed, run
 from .errors import ConversionError
 
@@ -26,9 +27,11 @@ class QemuImg:
 
     Attributes:
         isolation: "bubblewrap" or "none".
+        limits: What it may take of the host.
     """
 
     isolation: str
+    limits: Limits = UNLIMITED
 
     def virtual_size(self, path: Path, image_format: str) -> int:
         """Return the size of the disk that a guest sees, in bytes.
@@ -96,6 +99,7 @@ class QemuImg:
             writable=writable,
             timeout=timeout,
             isolation=self.isolation,
+            limits=self.limits,
         )
 
 

@@ -8,6 +8,7 @@ In 0.2.1 that stage succeeds when qemu-img check fails; it only logs a warning.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .errors import ConversionError
@@ -57,12 +58,15 @@ def verify_output(
         source, source_format = copied.disk.path, copied.disk.format
     else:
         source, source_format = copied.path, "raw"
-    qemu_img.compare(source, source_format, path, output_format, timeout)
+    # The digest beside: it takes a processor of its own.
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        checksum = executor.submit(file_checksum, path)
+        qemu_img.compare(source, source_format, path, output_format, timeout)
     return Output(
         id=copied.disk.id,
         path=str(path),
         format=output_format,
         size=path.stat().st_size,
         virtual_size=virtual_size,
-        checksum=file_checksum(path),
+        checksum=checksum.result(),
     )

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..sandbox.limits import UNLIMITED, Limits
 from .derived_manifest import enabled_stages
 from .disks import SourceDisk, source_disks
+from .errors import ConversionError
 from .installation import Installation, find_installation
 from .outputs import output_path
 from .profile import with_profile
+from .queue import Queue, check_queue
 from .record import FILE_NAME as RECORD_NAME
 from .record import fingerprint, load_record
 
@@ -36,6 +39,11 @@ class Request:
         executable: hyper2kvm's program; None looks for it.
         environment: Variables for hyper2kvm.
         isolation: "bubblewrap" or "none".
+        compress: Whether a qcow2 is compressed; None takes the manifest's.
+        dry_run: Whether hyper2kvm only says what FIX would change; None takes the manifest's.
+        limits: What its programs may take of the host.
+        keep_on_failure: Whether the working copies stay when it fails.
+        queue: hyper2kvm's workflow directory, whose daemon does FIX; None does it here.
         repair: Whether a fixed guest is repaired where it would not boot on virtio.
         guest_network: "keep" puts the guest's network back as it was before FIX, "hyper2kvm"
             leaves it.
@@ -50,6 +58,11 @@ class Request:
     executable: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     isolation: str = "bubblewrap"
+    compress: bool | None = None
+    dry_run: bool | None = None
+    limits: Limits = UNLIMITED
+    keep_on_failure: bool = False
+    queue: Queue | None = None
     repair: bool = True
     guest_network: str = "keep"
 
@@ -63,6 +76,8 @@ class Plan:
     disks: tuple[SourceDisk, ...]
     stages: tuple[str, ...]
     target_format: str
+    compress: bool
+    dry_run: bool
     fingerprint: str
 
     @property
@@ -76,19 +91,71 @@ class Plan:
         return self.request.manifest_path.parent / "work"
 
     @property
+    def job_note(self) -> Path:
+        """Where the job in the daemon's queue is noted while it is there."""
+        return self.work / "queued-job.json"
+
+    @property
     def log_path(self) -> Path:
-        """Where hyper2kvm's output is kept."""
-        return self.output_directory / LOG_NAME
+        """Where hyper2kvm's output is kept; a dry run's beside the conversion's."""
+        return self.output_directory / (f"dry-run-{LOG_NAME}" if self.dry_run else LOG_NAME)
 
     @property
     def report_path(self) -> Path:
-        """Where hyper2kvm's report is kept."""
-        return self.output_directory / REPORT_NAME
+        """Where hyper2kvm's report is kept; a dry run's beside the conversion's."""
+        return self.output_directory / (f"dry-run-{REPORT_NAME}" if self.dry_run else REPORT_NAME)
 
     @property
     def record_path(self) -> Path:
         """Where a finished conversion is recorded."""
         return self.output_directory / RECORD_NAME
+
+    @property
+    def stages_with_fix(self) -> tuple[str, ...]:
+        """The stages of hyper2kvm's first run; the daemon does FIX alone."""
+        if "fix" not in self.stages:
+            return ()
+        first = ("fix",) if self.request.queue is not None else ("inspect", "fix")
+        return tuple(stage for stage in self.stages if stage in first)
+
+    @property
+    def rest(self) -> tuple[str, ...]:
+        """The stages that come after FIX."""
+        return tuple(stage for stage in self.stages if stage not in self.stages_with_fix)
+
+    def notes(self) -> list[str]:
+        """Return what the user should know beforehand, a sentence each."""
+        notes = []
+        convert = self.request.document.get("pipeline", {}).get("convert", {})
+        if self.compress and convert.get("compress_level") is not None:
+            notes.append(
+                "The manifest's pipeline.convert.compress_level is left out: QEMU's qcow2 knows no"
+                " level, and hyper2kvm's attempt to pass it on fails."
+            )
+        if self.compress and self.target_format != "qcow2":
+            notes.append(f"A {self.target_format} image can't be compressed; only qcow2 can.")
+        return notes
+
+    def steps(self) -> list[str]:
+        """Return what would be done, in order, a line each."""
+        copies = [f"copy {disk.path} to {self.work / disk.id}.raw" for disk in self.disks]
+        program = str(self.installation.executable)
+        where = "" if self.request.isolation == "none" else ", in a sandbox"
+        first = f"{program} --manifest: {', '.join(self.stages_with_fix)}{where}"
+        if self.request.queue is not None:
+            first = f"hyper2kvm's daemon on {self.request.queue.directory}: fix"
+        runs = [first] if self.stages_with_fix else []
+        if self.dry_run:
+            return [*copies, *(f"{run} (dry run)" for run in runs)]
+        if runs:
+            runs.append(
+                f"examine the guest{' and repair it' if self.request.repair else ''}{where}"
+            )
+        if self.rest:
+            runs.append(f"{program} --manifest: {', '.join(self.rest)}{where}")
+        if "convert" in self.stages:
+            runs.append(f"compare the converted disks with their sources{where}")
+        return [*copies, *runs]
 
     def earlier_result(self) -> dict[str, Any] | None:
         """Return the result of an earlier run of the same, None when there is none."""
@@ -97,7 +164,7 @@ class Plan:
     def expected_result(self) -> dict[str, Any]:
         """Return what can be said in check mode: the paths and the stages."""
         outputs = []
-        if "convert" in self.stages:
+        if "convert" in self.stages and not self.dry_run:
             outputs = [
                 {
                     "id": disk.id,
@@ -110,10 +177,12 @@ class Plan:
             "outputs": outputs,
             "report_path": str(self.report_path),
             "log_path": str(self.log_path),
-            "fixed": "fix" in self.stages,
+            "fixed": "fix" in self.stages and not self.dry_run,
             "stages": {stage: {} for stage in self.stages},
             "hyper2kvm_version": self.installation.version,
             "isolation": self.request.isolation,
+            "mode": "direct" if self.request.queue is None else "queue",
+            "dry_run": self.dry_run,
         }
 
 
@@ -131,6 +200,13 @@ def make_plan(request: Request) -> Plan:
     target_format = request.target_format or request.document.get("output", {}).get(
         "format", "qcow2"
     )
+    compress, dry_run = request.compress, request.dry_run
+    if compress is None:
+        compress = bool(request.document.get("pipeline", {}).get("convert", {}).get("compress"))
+    if dry_run is None:
+        dry_run = bool(request.document.get("options", {}).get("dry_run"))
+    if dry_run or request.queue is not None:
+        _check_fix(request, stages, dry_run)
     sources = [
         (disk.id, str(disk.path), disk.path.stat().st_size, disk.path.stat().st_mtime_ns)
         for disk in disks
@@ -141,11 +217,14 @@ def make_plan(request: Request) -> Plan:
         disks=disks,
         stages=stages,
         target_format=target_format,
+        compress=compress,
+        dry_run=dry_run,
         fingerprint=fingerprint(
             manifest=request.document,
             sources=sources,
             stages=stages,
             target_format=target_format,
+            compress=compress,
             output_directory=str(request.output_directory),
             version=installation.version,
             environment=dict(request.environment),
@@ -153,3 +232,18 @@ def make_plan(request: Request) -> Plan:
             guest_network=request.guest_network,
         ),
     )
+
+
+def _check_fix(request: Request, stages: Sequence[str], dry_run: bool) -> None:
+    """Raise ConversionError unless what is asked for beside FIX can be had."""
+    if "fix" not in stages:
+        raise ConversionError(
+            "A dry run and mode: queue are about the stage fix, which is not enabled.",
+            action="Enable it, or leave them out.",
+        )
+    if request.queue is not None:
+        if dry_run:
+            raise ConversionError(
+                "hyper2kvm's daemon does no dry run.", action="Use mode: direct for it."
+            )
+        check_queue(request.queue, request.document)

@@ -13,6 +13,9 @@ from typing import Any
 
 from .errors import ConversionError
 
+# Stages that may run over some disks first and over the others later.
+_DIVIDED = ("convert", "validate")
+
 
 @dataclass(frozen=True)
 class StageResult:
@@ -53,12 +56,15 @@ def stages_of(report: dict[str, Any]) -> dict[str, StageResult]:
 def merge_reports(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return one report of runs that divided the stages among them, the last one's form.
 
-    A stage that ran twice (load_manifest) keeps its last account.
+    Stages that divided the disks among them are put together; another that ran twice
+    (load_manifest) keeps its last account.
     """
     merged = dict(reports[-1])
     stages: dict[str, Any] = {}
     for report in reports:
-        stages.update(report["pipeline"].get("stages", {}))
+        for name, stage in report["pipeline"].get("stages", {}).items():
+            twice = name in _DIVIDED and name in stages
+            stages[name] = _together(stages[name], stage) if twice else stage
     merged["pipeline"] = {
         **merged["pipeline"],
         "success": all(report["pipeline"].get("success") is True for report in reports),
@@ -78,3 +84,22 @@ def merge_reports(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "total_errors": len(merged["errors"]),
     }
     return merged
+
+
+def _together(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Return one account of a stage that ran over some disks and then over the others."""
+    result = dict(second.get("result") or {})
+    for key, value in (first.get("result") or {}).items():
+        other = result.get(key)
+        if isinstance(value, list) and isinstance(other, list):
+            result[key] = [*value, *other]
+        elif isinstance(value, bool) and isinstance(other, bool):
+            result[key] = value and other
+        elif isinstance(value, int) and isinstance(other, int):
+            result[key] = value + other
+    return {
+        **second,
+        "success": first.get("success") is True and second.get("success") is True,
+        "duration": first.get("duration", 0.0) + second.get("duration", 0.0),
+        "result": result,
+    }

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..sandbox.limits import UNLIMITED, Limits
 from ..sandbox.run import run
 from .environment import CACHE_VARIABLE, hyper2kvm_environment
 from .installation import Installation
@@ -32,6 +34,7 @@ class Workplace:
         kvm: Whether KVM works.
         environment: The user's variables.
         isolation: "bubblewrap" or "none".
+        limits: What it may take of the host.
     """
 
     installation: Installation
@@ -42,6 +45,7 @@ class Workplace:
     kvm: bool
     environment: Mapping[str, str] = field(default_factory=dict)
     isolation: str = "bubblewrap"
+    limits: Limits = UNLIMITED
 
 
 def run_hyper2kvm(
@@ -54,6 +58,7 @@ def run_hyper2kvm(
     readonly: Sequence[Path],
     timeout: float,
     on_progress: Callable[[Progress], None] | None = None,
+    cancelled: threading.Event | None = None,
 ) -> dict[str, Any]:
     """Run hyper2kvm over *stages* and return its report.
 
@@ -66,6 +71,7 @@ def run_hyper2kvm(
         readonly: Working copies that are only read.
         timeout: Seconds until it is stopped.
         on_progress: Called when the stage or the percentage changes.
+        cancelled: Ends it when another thread sets it.
 
     Raises:
         ConversionError: It failed, or its success can't be believed (see verdict).
@@ -96,11 +102,20 @@ def run_hyper2kvm(
         log_path=workplace.log_path,
         kvm=workplace.kvm,
         isolation=workplace.isolation,
+        limits=workplace.limits,
+        cancelled=cancelled,
     )
     report = None
     if report_path.exists():
         report = load_report(report_path)
-    judge_run(completed, log, report, stages=stages, log_path=workplace.log_path)
+    judge_run(
+        completed,
+        log,
+        report,
+        stages=stages,
+        log_path=workplace.log_path,
+        dry_run=manifest.get("options", {}).get("dry_run", False),
+    )
     if report is None:
         raise AssertionError("judge_run refuses a run without a report")
     return report

@@ -25,6 +25,7 @@ def judge_run(
     *,
     stages: Collection[str],
     log_path: Path,
+    dry_run: bool = False,
 ) -> None:
     """Raise ConversionError, in one sentence, unless the run did what it was asked.
 
@@ -34,6 +35,7 @@ def judge_run(
         report: Its report, None when it left none.
         stages: The stages that were enabled.
         log_path: Where the log is kept, for the message.
+        dry_run: Whether nothing was to be written, so that edits that failed are none.
     """
     if completed.timed_out:
         raise _failed(
@@ -61,7 +63,7 @@ def judge_run(
             raise _failed(f"hyper2kvm's report has no stage {stage}, which was enabled", log_path)
     if report["pipeline"].get("success") is not True:
         raise _failed("hyper2kvm's report says that its pipeline failed", log_path)
-    if log.failed_edits:
+    if log.failed_edits and not dry_run:
         raise _failed(
             "hyper2kvm says success, but an edit of the guest failed: " + log.failed_edits[0],
             log_path,
@@ -76,6 +78,12 @@ def judge_fix(written: bool, log_path: Path) -> None:
             "hyper2kvm says that FIX succeeded, but it did not write to the boot disk's copy",
             log_path,
         )
+
+
+def judge_rehearsal(written: bool, log_path: Path) -> None:
+    """Raise ConversionError when a dry run has written to the boot disk's copy."""
+    if written:
+        raise _failed("hyper2kvm's dry run wrote to the boot disk's copy", log_path)
 
 
 def judge_guest(findings: Sequence[Finding], repaired: Repaired | None = None) -> None:

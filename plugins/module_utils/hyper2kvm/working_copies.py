@@ -71,6 +71,14 @@ def is_fresh(work: Path, disk: SourceDisk) -> bool:
     return bool(disk.checksum) and is_fresh_copy(copy_path(work, disk), disk.checksum)
 
 
+def fresh_copy(work: Path, disk: SourceDisk) -> WorkingCopy | None:
+    """Return the copy that the export left, which nobody may write, or None when there is none."""
+    if not is_fresh(work, disk):
+        return None
+    path = copy_path(work, disk)
+    return WorkingCopy(disk, path, path.stat().st_size)
+
+
 def remove_working_copy(work: Path, disk: SourceDisk) -> None:
     """Remove a working copy, if there is one, and its note."""
     forget_copy(copy_path(work, disk))
