@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from ..errors import Hyper2KvmError
 from ..guest.session import Reading
 from ..progress_file import progress_written
-from .directories import PROGRESS_FILE, prepare, remove_working_copies
+from .directories import PROGRESS_FILE, prepare, remove_outputs, remove_working_copies
 from .disks import SourceDisk, boot_disk
 from .errors import ConversionError
 from .plan import Plan
@@ -59,6 +59,10 @@ def convert(plan: Plan) -> dict[str, Any]:
             keep = True
             error.details["kept"] = str(plan.work)
             error.action = f"{error.action} The working copies are kept in {plan.work}.".lstrip()
+        elif not plan.dry_run:
+            # Nobody shall take for converted what was not found to be.
+            with suppress(ConversionError):
+                remove_outputs(plan)
         raise
     finally:
         if not keep:

@@ -46,8 +46,7 @@ def prepare(plan: Plan) -> None:
     plan.log_path.touch(mode=0o600)
     if not plan.dry_run:
         plan.record_path.unlink(missing_ok=True)
-        for disk in plan.disks:
-            _remove_output(plan, disk)
+        remove_outputs(plan)
     check_space(plan.disks, plan.work)
 
 
@@ -67,6 +66,23 @@ def remove_working_copies(plan: Plan, disks: Iterable[SourceDisk]) -> None:
         pass  # Something of the user's lies in it.
 
 
+def remove_outputs(plan: Plan) -> None:
+    """Remove converted disks, and what hyper2kvm has left of one that it was stopped at.
+
+    Raises:
+        ConversionError: One of them would be an exported disk.
+    """
+    for disk in plan.disks:
+        result = output_path(plan.output_directory, disk.id, plan.target_format)
+        if any(result == other.path for other in plan.disks):
+            raise ConversionError(
+                f"The converted disk would replace {result}, which is an exported one.",
+                action="Give another output_dir.",
+            )
+        result.unlink(missing_ok=True)
+        result.with_name(result.name + ".part").unlink(missing_ok=True)
+
+
 def evidence(plan: Plan) -> tuple[Path, ...]:
     """Return the exported files: all that lie beside the manifest and beside the disks."""
     directories = {plan.request.manifest_path.parent, *(disk.path.parent for disk in plan.disks)}
@@ -79,13 +95,3 @@ def evidence(plan: Plan) -> tuple[Path, ...]:
             if path.is_file() and not path.is_symlink() and path not in own
         )
     )
-
-
-def _remove_output(plan: Plan, disk: SourceDisk) -> None:
-    result = output_path(plan.output_directory, disk.id, plan.target_format)
-    if any(result == other.path for other in plan.disks):
-        raise ConversionError(
-            f"The converted disk would replace {result}, which is an exported one.",
-            action="Give another output_dir.",
-        )
-    result.unlink(missing_ok=True)

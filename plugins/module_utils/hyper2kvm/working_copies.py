@@ -134,9 +134,7 @@ def check_space(disks: Iterable[SourceDisk], directory: Path) -> None:
     How much a compressed disk takes is known only once it is decoded; it is never
     less than the exported file, for the copy and about as much for the output.
     """
-    needed = sum(
-        disk.path.stat().st_size * (1 if is_fresh(directory, disk) else 2) for disk in disks
-    )
+    needed = sum(_stored(disk.path) * (1 if is_fresh(directory, disk) else 2) for disk in disks)
     status = os.statvfs(directory)
     free = status.f_bavail * status.f_frsize
     if free < needed:
@@ -147,6 +145,12 @@ def check_space(disks: Iterable[SourceDisk], directory: Path) -> None:
             free_bytes=free,
             needed_bytes=needed,
         )
+
+
+def _stored(path: Path) -> int:
+    """Return what a file takes on its filesystem, which is less than its size when it has holes."""
+    status = path.stat()
+    return min(status.st_size, status.st_blocks * 512)
 
 
 def _stop_when(cancelled: threading.Event | None) -> None:
