@@ -13,15 +13,25 @@ from .stream import Grain
 
 _engine: Any = zlib
 try:
-    # Intel's ISA-L decompresses about twice as fast as zlib.
+    # Intel's ISA-L takes two thirds of zlib's time.
     from isal import isal_zlib
 
     _engine = isal_zlib
 except ImportError:
     pass
 
+# libdeflate takes the whole grain in one call, into a buffer of the grain's size: half of ISA-L's
+# time. It does not say what is wrong with a grain; the other does then.
+_at_once: Any = None
+try:
+    import deflate
 
-def inflate(grain: Grain, grain_bytes: int, needed: int) -> bytes:
+    _at_once = deflate.zlib_decompress
+except ImportError:
+    pass
+
+
+def inflate(grain: Grain, grain_bytes: int, needed: int) -> bytes | bytearray:
     """Return the data of a grain.
 
     Args:
@@ -33,6 +43,18 @@ def inflate(grain: Grain, grain_bytes: int, needed: int) -> bytes:
     Raises:
         VmdkError: The data is damaged, or is more or less than that.
     """
+    if _at_once is not None:
+        try:
+            whole: bytearray = _at_once(grain.data, grain_bytes)
+        except deflate.DeflateError:
+            pass
+        else:
+            if len(whole) == needed:
+                return whole
+    return _explained(grain, grain_bytes, needed)
+
+
+def _explained(grain: Grain, grain_bytes: int, needed: int) -> bytes:
     stream = _engine.decompressobj()
     try:
         # One byte more than may come: a stream that would yield more is found out cheaply.

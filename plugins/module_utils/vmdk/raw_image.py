@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -15,8 +16,10 @@ from .header import SparseHeader
 from .inflate import inflate
 from .stream import Grain
 
+# Bytes of compressed grains that a worker takes at once, so that handing over costs little.
+_BATCH = 1 << 20
 # Batches that may wait for a worker: enough to keep the workers busy, few enough that memory stays
-# bounded (a batch is what one buffer of the stream held).
+# bounded.
 _WAITING = 2
 _MOST_WORKERS = 8
 
@@ -40,7 +43,9 @@ class RawImageWriter:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         os.ftruncate(self._file, header.capacity_bytes)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="inflate")
-        self._running: set[Future[None]] = set()
+        self._running: deque[Future[None]] = deque()
+        self._batch: list[Grain] = []
+        self._batch_bytes = 0
 
     def write(self, grains: list[Grain]) -> None:
         """Take grains to write; waits where the workers are behind.
@@ -49,9 +54,11 @@ class RawImageWriter:
             VmdkError: A grain, perhaps one taken earlier, is damaged.
             OSError: The image can't be written, the disk is full for instance.
         """
-        if grains:
-            self._running.add(self._pool.submit(self._write_batch, grains))
-        self._collect(self._limit)
+        self._batch += grains
+        self._batch_bytes += sum(len(grain.data) for grain in grains)
+        if self._batch_bytes >= _BATCH:
+            self._hand_over()
+            self._collect(self._limit)
 
     def finish(self) -> None:
         """Wait until all is written and on the disk.
@@ -60,6 +67,7 @@ class RawImageWriter:
             VmdkError: A grain is damaged.
             OSError: The image can't be written.
         """
+        self._hand_over()
         self._collect(0)
         os.fsync(self._file)
 
@@ -75,11 +83,13 @@ class RawImageWriter:
         self._pool.shutdown(wait=True, cancel_futures=True)
         os.close(self._file)
 
+    def _hand_over(self) -> None:
+        self._running.append(self._pool.submit(self._write_batch, self._batch))
+        self._batch, self._batch_bytes = [], 0
+
     def _collect(self, limit: int) -> None:
         while len(self._running) > limit:
-            done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
-            for future in done:
-                future.result()
+            self._running.popleft().result()
 
     def _write_batch(self, grains: Iterable[Grain]) -> None:
         grain_bytes, capacity = self._header.grain_bytes, self._header.capacity_bytes
@@ -90,7 +100,7 @@ class RawImageWriter:
                 _write_at(self._file, data, grain.start)
 
 
-def _write_at(file: int, data: bytes, start: int) -> None:
+def _write_at(file: int, data: bytes | bytearray, start: int) -> None:
     view = memoryview(data)
     while view:
         written = os.pwrite(file, view, start)
