@@ -153,18 +153,24 @@ def label_written(files: GuestFiles, paths: Iterable[str]) -> list[Repair]:
         return []
     policy = _policy(files, name)
     if policy is None:
-        if files.exists(AUTORELABEL):
-            return []
-        files.write(AUTORELABEL, b"")
-        what = "Asked the guest to label its files for SELinux when it boots"
-        return [Repair(what, AUTORELABEL)]
-    repairs = []
+        return _relabel(files)
+    repairs: list[Repair] = []
     for path in due:
         label = policy.label(path, "link" if files.readlink(path) is not None else "file")
-        if label is not None:
-            files.label(path, ATTRIBUTE, label.encode() + b"\0")
-            repairs.append(Repair("Gave a file its SELinux label", path, "", label))
+        try:
+            if label is not None:
+                files.label(path, ATTRIBUTE, label.encode() + b"\0")
+                repairs.append(Repair("Gave a file its SELinux label", path, "", label))
+        except GuestFileError:  # a filesystem that takes none
+            return [*repairs, *_relabel(files)]
     return repairs
+
+
+def _relabel(files: GuestFiles) -> list[Repair]:
+    if files.exists(AUTORELABEL):
+        return []
+    files.write(AUTORELABEL, b"")
+    return [Repair("Asked the guest to label its files for SELinux when it boots", AUTORELABEL)]
 
 
 def _present(files: GuestFiles, paths: Iterable[str]) -> list[str]:
