@@ -96,6 +96,7 @@ class GuestSession:
         isolation: "bubblewrap" or "none".
         limits: What it may take of the host.
         nics: The VM's network adapters, as its manifest has them.
+        injected: Paths in the guest that hyper2kvm puts the user's own files to.
     """
 
     interpreter: Path
@@ -107,6 +108,7 @@ class GuestSession:
     isolation: str = "bubblewrap"
     limits: Limits = UNLIMITED
     nics: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    injected: Sequence[str] = ()
 
     def read(
         self, disks: Sequence[Disk], *, timeout: float, cancelled: threading.Event | None = None
@@ -189,6 +191,7 @@ class GuestSession:
             "action": action,
             "disks": [asdict(disk) for disk in disks],
             "nics": [dict(nic) for nic in self.nics],
+            "injected": list(self.injected),
             "timeout": timeout,
             **more,
         }

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..guest.appliance import Disk
+from ..guest.network.keeping import injected_paths
 from ..guest.session import GuestSession
 from .disks import SourceDisk
 from .environment import CACHE_VARIABLE, hyper2kvm_environment
@@ -36,6 +37,7 @@ def guest_session(workplace: Workplace, document: dict[str, Any]) -> GuestSessio
         isolation=workplace.isolation,
         limits=workplace.limits,
         nics=document.get("nics", []),
+        injected=sorted(injected_paths(document.get("configuration", {}))),
     )
 
 
