@@ -15,7 +15,8 @@ description:
     names that the collection's modules have for them.
   - A profile is looked for in the play's directory (C(profiles/) in it, then the directory itself), then in
     C(~/.hyperexport/profiles), then among the collection's own.
-  - V(quick) exports without verifying, V(kvm-migration) goes the whole way to KVM, V(archive) keeps one OVA.
+  - V(quick) exports and doesn't read the disks again, V(kvm-migration) shuts the VM down and verifies all before it is
+    converted, V(archive) keeps one OVA.
   - An unknown key is an error that names it. So is a key of hyperexport's that asks for something that the collection
     doesn't do, such as C(encrypt).
 options:
@@ -42,7 +43,7 @@ RETURN = r"""
 _raw:
   description:
     - For each profile the options that it sets, such as C(format), C(compress), C(verify), C(power_off), C(parallel),
-      C(manifest), C(verify_manifest), C(manifest_checksum), C(manifest_target), C(convert), C(executable) and C(tags).
+      C(manifest), C(verify_manifest), C(manifest_checksum), C(manifest_target), C(executable) and C(tags).
   type: list
   elements: dict
 """
@@ -70,7 +71,8 @@ class LookupModule(LookupBase):
         given = self.get_option("directories")
         directories = [Path(directory) for directory in given or []]
         if not given:
-            play = Path(self.get_basedir(variables or {}))
+            # Not get_basedir(), which is the role's directory inside a role.
+            play = Path(str((variables or {}).get("playbook_dir") or self._loader.get_basedir()))
             directories = [play / "profiles", play, Path("~/.hyperexport/profiles")]
         try:
             return [dict(find_profile(str(term), directories).settings) for term in terms]

@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ansible_collections.hypersdk.hyper2kvm.tests.support.exporting import names_in
 from ansible_collections.hypersdk.hyper2kvm.tests.support.playbook import (
     Outcome,
@@ -80,6 +82,88 @@ def test_hyperexports_own_file_below_the_play(
     manifest = json.loads((tmp_path / "small01" / "artifact-manifest.json").read_text())
     assert manifest["output"]["format"] == "raw"
     assert all("checksum" not in disk for disk in manifest["disks"])
+
+
+#: What hyperexport --save-profile writes: every key, those that were never set as Go's zero values.
+SAVED = {
+    "name": "quick-export",
+    "description": "Fast export without compression",
+    "created": "2026-01-21T20:00:00.123456789Z",
+    "modified": "2026-01-21T20:00:00.123456789Z",
+    "format": "ovf",
+    "compress": False,
+    "verify": False,
+    "power_off": False,
+    "parallel": 4,
+    "cleanup_ovf": False,
+    "upload_to": "",
+    "keep_local": False,
+    "encrypt": False,
+    "encrypt_method": "",
+    "gpg_recipient": "",
+    "validate_only": False,
+    "generate_manifest": False,
+    "verify_manifest": False,
+    "manifest_checksum": False,
+    "manifest_target_format": "",
+    "auto_convert": False,
+    "hyper2kvm_binary": "",
+    "stream_conversion": False,
+    "retention_days": 0,
+    "retention_count": 0,
+    "notify_email": "",
+    "notify_slack": "",
+    "notify_discord": "",
+    "tags": None,
+}
+
+
+def test_what_hyperexport_saved_goes_the_whole_way(
+    small_vcenter: Vcsim,
+    conversion_python: Path,
+    hyper2kvm_executable: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Found by its name in the home directory; the manifest is written, since the rest needs it."""
+    home = tmp_path / "home"
+    profiles = home / ".hyperexport" / "profiles"
+    profiles.mkdir(parents=True)
+    saved = {**SAVED, "tags": {"wave": "3"}, "hyper2kvm_binary": str(hyper2kvm_executable)}
+    (profiles / "quick-export.json").write_text(json.dumps(saved))
+    monkeypatch.setenv("HOME", str(home))
+    outcome = run(
+        small_vcenter,
+        tmp_path,
+        conversion_python,
+        entry="main",
+        migrate_profile="quick-export",
+        # No guest is on these disks that could be fixed or booted.
+        migrate_stages=["convert", "validate"],
+        migrate_boot_check=False,
+    )
+    assert outcome.returncode == 0, outcome.output
+    place = tmp_path / "small01"
+    manifest = json.loads((place / "artifact-manifest.json").read_text())
+    assert manifest["metadata"]["tags"]["wave"] == "3"
+    assert manifest["metadata"]["tags"]["provider"] == "vsphere"
+    assert all("checksum" not in disk for disk in manifest["disks"])
+    assert outcome.result("small01")["stages"]["verify"]["checksums"] == {}
+    assert (place / "out" / "disk-0.qcow2").exists()
+
+
+def test_a_profile_beside_the_play_wins_over_the_collections(
+    small_vcenter: Vcsim, conversion_python: Path, tmp_path: Path
+) -> None:
+    profiles = tmp_path / "run" / "project" / "profiles"
+    profiles.mkdir(parents=True)
+    (profiles / "archive.json").write_text(json.dumps({**SAVED, "name": "archive"}))
+    outcome = run(small_vcenter, tmp_path, conversion_python, migrate_profile="archive")
+    assert outcome.returncode == 0, outcome.output
+    names = names_in(tmp_path / "small01")
+    assert "small01.ovf" in names and "small01.ova" not in names
+    # An export alone does as the profile says.
+    assert "artifact-manifest.json" not in names
 
 
 def test_an_unknown_key_is_named_before_anything_starts(

@@ -6,7 +6,8 @@
 hyperexport (cmd/hyperexport/profiles.go) writes every key, also those that were
 never set, with Go's zero values. So a zero value of something that has no
 meaning here is no reason to refuse a file; any other value is, because an
-export that is silently not encrypted or not uploaded is worse than none.
+export that is silently not encrypted or not uploaded is worse than none. A
+false counts as said: nothing tells it from one that was never set.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ SETTINGS: Mapping[str, tuple[type, str]] = MappingProxyType(
         "verify_manifest": (bool, "verify_manifest"),
         "manifest_checksum": (bool, "manifest_checksum"),
         "manifest_target_format": (str, "manifest_target"),
-        "auto_convert": (bool, "convert"),
         "hyper2kvm_binary": (str, "executable"),
         "tags": (dict, "tags"),
     }
@@ -41,6 +41,7 @@ _ABOUT = ("name", "description", "created", "modified")
 #: hyperexport's own keys without a counterpart, with what to use instead.
 _ELSEWHERE = MappingProxyType(
     {
+        "auto_convert": "the playbook or entry point says whether it converts",
         "cleanup_ovf": "an OVA is written in one go here, without files to clean up",
         "upload_to": "add a task that uploads the directory",
         "keep_local": "add a task that removes the directory",
@@ -57,7 +58,7 @@ _ELSEWHERE = MappingProxyType(
     }
 )
 #: Neither of these changes what is exported, whatever their value.
-_HARMLESS = ("cleanup_ovf", "keep_local", "stream_conversion", "encrypt_method")
+_HARMLESS = ("auto_convert", "cleanup_ovf", "keep_local", "stream_conversion", "encrypt_method")
 _CHOICES = MappingProxyType(
     {"format": ("ovf", "ova"), "manifest_target_format": ("qcow2", "raw", "vdi")}
 )
@@ -90,7 +91,6 @@ OWN: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "verify_manifest": True,
             "manifest_checksum": True,
             "manifest_target_format": "qcow2",
-            "auto_convert": True,
         },
         "archive": {
             "name": "archive",
@@ -101,7 +101,6 @@ OWN: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "power_off": True,
             "parallel": 2,
             "generate_manifest": False,
-            "auto_convert": False,
         },
     }
 )

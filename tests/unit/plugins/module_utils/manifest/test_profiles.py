@@ -69,7 +69,6 @@ def test_a_file_of_hyperexport_loads_unchanged(tmp_path):
         "verify_manifest": False,
         "manifest_checksum": True,
         "manifest_target": "raw",
-        "convert": False,
     }
 
 
