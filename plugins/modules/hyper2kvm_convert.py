@@ -73,8 +73,8 @@ options:
         hyper2kvm's log that tell of edits that failed. The daemon keeps a log of its own.
       - The daemon reads nothing of a manifest but where the disk is. So one with C(configuration), C(hooks) or
         options of FIX other than the daemon's own is refused.
-      - What is said of isolation here does not hold for the daemon. Run it confined itself, as
-        R(Converting,ansible_collections.hypersdk.hyper2kvm.docsite.converting) shows.
+      - What is said of isolation here does not hold for the daemon. Run it confined itself; C(docs/converting.md)
+        has a unit for systemd.
     type: str
     choices: [direct, queue]
     default: direct

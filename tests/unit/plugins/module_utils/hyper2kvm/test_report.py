@@ -46,6 +46,30 @@ def test_two_runs_make_one_report() -> None:
     assert stages_of(merged)["fix"] == StageResult(True, 80.5)
 
 
+def test_a_stage_that_divided_the_disks_is_one() -> None:
+    def converted(disk: str, success: bool) -> dict[str, Any]:
+        made = report(2.0, success, "convert")
+        made["pipeline"]["stages"]["convert"]["result"] = {
+            "disks_converted": 1,
+            "compressed": True,
+            "output_format": "qcow2",
+            "converted_disks": [{"disk_id": disk}],
+        }
+        return made
+
+    merged = merge_reports([converted("disk-1", True), converted("disk-0", True)])
+    stage = merged["pipeline"]["stages"]["convert"]
+    assert stage["result"] == {
+        "disks_converted": 2,
+        "compressed": True,
+        "output_format": "qcow2",
+        "converted_disks": [{"disk_id": "disk-1"}, {"disk_id": "disk-0"}],
+    }
+    assert stages_of(merged)["convert"] == StageResult(True, 4.0)
+    halved = merge_reports([converted("disk-1", False), converted("disk-0", True)])
+    assert stages_of(halved)["convert"].success is False
+
+
 def test_one_failure_is_a_failure() -> None:
     merged = merge_reports([report(1, False, "fix"), report(1, True, "convert")])
     assert merged["pipeline"]["success"] is False

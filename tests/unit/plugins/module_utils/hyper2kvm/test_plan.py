@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm import plan as plans
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.errors import (
+    ConversionError,
+)
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.installation import (
+    Installation,
+)
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.plan import (
+    Plan,
+    Request,
+    make_plan,
+)
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.queue import Queue
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.sandbox.limits import Limits
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A VM's directory, and a hyper2kvm to plan with: none is run for that."""
+    (tmp_path / "web01-disk1.vmdk").write_bytes(b"abc")
+    (tmp_path / "queue" / "to_be_processed").mkdir(parents=True)
+    installation = Installation(
+        Path("/opt/h/bin/hyper2kvm"), Path("/opt/h/bin/python3"), "0.2.1", "none"
+    )
+    monkeypatch.setattr(plans, "find_installation", lambda *_a, **_k: installation)
+    return tmp_path
+
+
+def plan(directory: Path, sections: dict[str, Any] | None = None, **options: Any) -> Plan:
+    document: dict[str, Any] = {
+        "manifest_version": "1.0",
+        "source": {"vm_name": "web01"},
+        "disks": [
+            {
+                "id": "disk-0",
+                "source_format": "vmdk",
+                "bytes": 3,
+                "local_path": "web01-disk1.vmdk",
+                "boot_order_hint": 0,
+            }
+        ],
+        "pipeline": {name: {"enabled": True} for name in ("inspect", "fix", "convert", "validate")},
+        **(sections or {}),
+    }
+    manifest = directory / "artifact-manifest.json"
+    return make_plan(Request(manifest, document, directory / "out", **options))
+
+
+def test_the_option_decides_then_the_manifest(directory: Path) -> None:
+    pipeline = {"pipeline": {"convert": {"enabled": True, "compress": True}}}
+    assert plan(directory).compress is False
+    assert plan(directory, pipeline).compress is True
+    assert plan(directory, pipeline, compress=False).compress is False
+    dry = {"options": {"dry_run": True}}
+    assert plan(directory, dry).dry_run is True
+    assert plan(directory, dry, dry_run=False).dry_run is False
+
+
+def test_what_can_t_be_had_is_said(directory: Path) -> None:
+    level = {"pipeline": {"convert": {"enabled": True, "compress": True, "compress_level": 9}}}
+    (note,) = plan(directory, level).notes()
+    assert "compress_level" in note
+    assert plan(directory, level, compress=False).notes() == []
+    (note,) = plan(directory, compress=True, target_format="vdi").notes()
+    assert "vdi" in note
+
+
+def test_what_makes_another_result_and_what_does_not(directory: Path) -> None:
+    same = plan(directory).fingerprint
+    queue = Queue(directory / "queue", 1.0)
+    for options in (
+        {"limits": Limits(nice=5, memory_mb=100)},
+        {"keep_on_failure": True},
+        {"queue": queue},
+        {"timeout": 7.0},
+    ):
+        assert plan(directory, **options).fingerprint == same, options
+    for options in (
+        {"compress": True},
+        {"target_format": "raw"},
+        {"stages": ["fix"]},
+        {"repair": False},
+        {"guest_network": "hyper2kvm"},
+        {"environment": {"A": "b"}},
+    ):
+        assert plan(directory, **options).fingerprint != same, options
+
+
+def test_stages_are_divided_at_fix(directory: Path) -> None:
+    direct = plan(directory)
+    assert (direct.stages_with_fix, direct.rest) == (("inspect", "fix"), ("convert", "validate"))
+    queued = plan(directory, queue=Queue(directory / "queue", 1.0))
+    assert (queued.stages_with_fix, queued.rest) == (("fix",), ("inspect", "convert", "validate"))
+    without = plan(directory, stages=["inspect", "convert"])
+    assert (without.stages_with_fix, without.rest) == ((), ("inspect", "convert"))
+
+
+def test_a_dry_run_ends_with_fix_and_leaves_the_conversion_s_files(directory: Path) -> None:
+    dry = plan(directory, dry_run=True)
+    assert (
+        dry.steps()[-1] == "/opt/h/bin/hyper2kvm --manifest: inspect, fix, in a sandbox (dry run)"
+    )
+    assert dry.expected_result()["outputs"] == []
+    assert dry.log_path != plan(directory).log_path
+    assert dry.report_path != plan(directory).report_path
+
+
+def test_what_is_about_fix_needs_it(directory: Path) -> None:
+    queue = Queue(directory / "queue", 1.0)
+    for options in ({"dry_run": True}, {"queue": queue}):
+        with pytest.raises(ConversionError, match="about the stage fix"):
+            plan(directory, stages=["convert"], **options)
+    with pytest.raises(ConversionError, match="no dry run"):
+        plan(directory, dry_run=True, queue=queue)
