@@ -152,7 +152,7 @@ def put_back(files: GuestFiles, kept: Kept, injected: Collection[str] = ()) -> l
             files.write(path, each.content, each.attributes)
         repairs.append(_put_back(path, now, each))
     for path in kept.absent:
-        if files.readlink(path) == "/dev/null":
+        if path not in injected and files.readlink(path) == "/dev/null":
             files.remove(path)
             repairs.append(Repair("Took away hyper2kvm's mask", path, "/dev/null", ""))
     for path in _copies(files):
@@ -163,9 +163,9 @@ def put_back(files: GuestFiles, kept: Kept, injected: Collection[str] = ()) -> l
 
 
 def injected_paths(configuration: Mapping[str, Any]) -> set[str]:
-    """Return where a manifest's configuration.network puts files in the guest.
+    """Return where a manifest's configuration changes what would be put back.
 
-    The paths are hyper2kvm's (fixers/network_config_injector.py).
+    The paths are hyper2kvm's (fixers/network_config_injector.py, service_config_injector.py).
     """
     network = configuration.get("network") or {}
     found = set()
@@ -174,6 +174,11 @@ def injected_paths(configuration: Mapping[str, Any]) -> set[str]:
         found.add(f"/etc/systemd/network/{number:02d}-{each['name']}.{kind}")
     for each in network.get("nm_connections") or []:
         found.add(f"/etc/NetworkManager/system-connections/{each['name']}.nmconnection")
+    services = configuration.get("services") or {}
+    for name in (*(services.get("disable") or []), *(services.get("mask") or [])):
+        unit = name if name.endswith(".service") else f"{name}.service"
+        found.add(f"{_UNITS}/{unit}")
+        found.update(path for path, enabled in _ENABLED.items() if enabled == unit)
     return found
 
 

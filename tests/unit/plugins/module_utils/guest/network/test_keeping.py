@@ -136,6 +136,17 @@ def test_the_users_own_files_win(guest: DirectoryFiles) -> None:
     assert injected_paths({}) == set()
 
 
+def test_services_that_the_user_turned_off_stay_off(guest: DirectoryFiles) -> None:
+    kept = keep(guest)
+    mask = "/etc/systemd/system/vmtoolsd.service"
+    guest.link("/dev/null", mask)
+    guest.remove(WAIT)
+    services = {"mask": ["vmtoolsd"], "disable": ["NetworkManager-wait-online.service"]}
+    assert put_back(guest, kept, injected_paths({"services": services})) == []
+    assert guest.readlink(mask) == "/dev/null" and guest.readlink(WAIT) is None
+    assert {each.path for each in put_back(guest, kept)} == {mask, WAIT}
+
+
 def test_tools_that_were_removed_are_not_enabled_again(guest: DirectoryFiles) -> None:
     unit = "/etc/systemd/system/multi-user.target.wants/vmtoolsd.service"
     guest.link("/lib/systemd/system/vmtoolsd.service", unit)
