@@ -79,6 +79,11 @@ def test_an_error_is_a_failed_edit_whatever_it_says() -> None:
         "   ⚠️  Failed to rebuild initramfs: 'GuestFS' object has no attribute 'command_with_mounts'",
         "👤 user-config: no users, disable_users, or delete_users provided",
         "Command failed: xfs_admin -U generate /dev/sda2",
+        "Error processing /etc/network/interfaces.d/a: fix_interfaces() got an unexpected keyword",
+        "Error processing /etc/systemd/network/30-bond0.netdev: 'NetworkFixersBackend' object has"
+        " no attribute 'fix_systemd_netdev'",
+        "Validation failed for /etc/netplan/50-cloud-init.yaml: ['x']",
+        "✗ Failed to apply fixes to /etc/netplan/50-cloud-init.yaml",
         "  ⚠️  Failed to regenerate UUID for /dev/sda2: Command failed: xfs_admin -U generate /dev/sda2",
     ],
 )
