@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A guest whose root filesystem is on LVM, with a separate /boot."""
+"""A guest whose root filesystem is on LVM, with a separate /boot, and its NICs in a bond with a VLAN."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from ansible_collections.hypersdk.hyper2kvm.tests.guests import (
     assemble,
     debian,
     disk,
+    namespace,
     system,
+    ways,
 )
 from ansible_collections.hypersdk.hyper2kvm.tests.guests.disk import MIB, SECTOR, Partition
-from ansible_collections.hypersdk.hyper2kvm.tests.guests.guest import Guest, Nic
+from ansible_collections.hypersdk.hyper2kvm.tests.guests.guest import Guest
 from ansible_collections.hypersdk.hyper2kvm.tests.support.cache import cache_dir
 
 NAME, HOSTNAME = "debian-lvm", "lvm01"
 CAPACITY = 1792 * MIB
-NICS = (
-    Nic("ens192", "00:50:56:8a:40:01", 192, "192.0.2.50/24", "192.0.2.0/24"),
-    Nic("ens224", "00:50:56:8a:40:02", 224, "198.51.100.50/24", "198.51.100.0/24"),
-)
+WAY = ways.way("bond-vlan")
 
 _BOOT = Partition(offset=MIB, size=192 * MIB, bootable=True)
 _PHYSICAL = Partition(offset=193 * MIB, size=CAPACITY - 193 * MIB, kind=0x8E)
@@ -50,15 +49,22 @@ handle.close()
 
 def build() -> Guest:
     """Return the guest, built into the cache if it is not there."""
-    return assemble.build(NAME, HOSTNAME, _make_boot, nics=NICS, rooms=(__file__,))
+    return assemble.build(
+        *(NAME, HOSTNAME, _make_boot),
+        nics=WAY.nics,
+        rooms=(ways.__file__, __file__),
+        ways=(WAY,),
+    )
 
 
 def _make_boot(work: Path, raw: Path) -> int:
     fstab = "/dev/mapper/vg0-root / ext4 errors=remount-ro 0 1\n"
     fstab += f"/dev/sda1 /boot ext4 defaults 0 2\n{assemble.DATA_LINE}"
     tree = assemble.unpack(work, ("grub-pc", "lvm2"), HOSTNAME, fstab)
-    system.configure_ifupdown(tree, NICS, "192.0.2.1")
-    system.make_initramfs(tree, debian.kernel_version(tree), _MODULES, "ext4")
+    ways.configure(tree, [WAY.name])
+    version = debian.kernel_version(tree)
+    _add_kernel_modules(tree, version)
+    system.make_initramfs(tree, version, _MODULES, "ext4")
     disk.install_grub_files(tree, directory="/grub")
     modules = ["part_msdos", "ext2"]
     menu = assemble.grub_menu(tree, modules=modules, root="/dev/mapper/vg0-root", boot="")
@@ -76,6 +82,19 @@ def _make_boot(work: Path, raw: Path) -> int:
     debian.remove(tree)
     debian.remove(boot)
     return CAPACITY
+
+
+def _add_kernel_modules(tree: Path, version: str) -> None:
+    """Add what the bonding driver needs and Debian's tree for the tests leaves out: net/tls."""
+    (package,) = cache_dir("debian-packages").glob(f"linux-image-{version}_*.deb")
+    archive = tree.parent / "kernel.tar"
+    with archive.open("wb") as file:
+        subprocess.run(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=file, check=True)
+    pattern = f"./lib/modules/{version}/kernel/net/tls/*"
+    argv = ["tar", "-x", "-C", str(tree / "usr"), "-f", str(archive), "--wildcards", pattern]
+    subprocess.run(argv, check=True)
+    archive.unlink()
+    namespace.run_inside(tree, f"depmod {version}", seconds=120)
 
 
 def _make_volume(raw: Path) -> Partition:

@@ -62,7 +62,7 @@ BUILDERS: dict[str, Callable[[], Guest]] = {
 # Seconds; emulated, on a machine that others keep busy.
 _BOOT_PATIENCE = 900.0
 # After its login a guest has this long until its addresses answer, whoever converted it.
-_ANSWER_PATIENCE = 45.0
+_ANSWER_PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -203,6 +203,8 @@ def ways_of(guest: Guest, step: str, wanted: Sequence[str]) -> list[str]:
     if guest.name == debian_uefi.NAME:
         return [debian_uefi.CONFIGURED.name] if step == CONFIGURED else [""]
     names = [way.name for way in guest.ways if not wanted or way.name in wanted]
+    if guest.name == debian_ways.WAYS:
+        names = [name for name in names if name != debian_lvm.WAY.name]
     return names or [""]
 
 

@@ -36,7 +36,7 @@ _BOOTS = (
         "BIOS, ext4, `MODULES=list` with the root filesystem's module last",
     ),
     (debian_uefi.NAME, "", "UEFI, GPT, ESP with signed shim and GRUB, ext4"),
-    (debian_lvm.NAME, "", "BIOS, root on LVM, separate /boot"),
+    (debian_lvm.NAME, debian_lvm.WAY.name, "BIOS, root on LVM, separate /boot"),
     (debian_btrfs.NAME, "", "BIOS, btrfs, root on subvolume @, @home"),
     (debian_selinux.NAME, "", "BIOS, ext4, SELinux enforcing Debian's default policy"),
 )
@@ -88,7 +88,9 @@ def _network_rows(results: Path) -> list[list[str]]:
         ["---"] * 4,
     ]
     for name in ways.ALL:
-        rows.append(_network_row(results, ways.way(name).title, debian_ways.WAYS, name))
+        # The one that needs more of the kernel than the others have.
+        guest = debian_lvm.NAME if name == debian_lvm.WAY.name else debian_ways.WAYS
+        rows.append(_network_row(results, ways.way(name).title, guest, name))
     title = "ifupdown, `net.ifnames=0`, eth0 and eth1 (the UEFI guest)"
     rows.append(_network_row(results, title, debian_uefi.NAME, ""))
     return rows
