@@ -90,6 +90,7 @@ def package(
 
 def exported_package(directory: Path) -> Path:
     """Write a package of VMware's with its manifest, and return the manifest's path."""
+    directory.mkdir(exist_ok=True)
     descriptor = package(directory, VMWARE, VMWARE_DISKS)
     path = directory / "artifact-manifest.json"
     manifest(run_module("artifact_manifest", {"path": str(path), "ovf": str(descriptor)}))

@@ -24,6 +24,7 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.profil
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.schema import SCHEMA
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.strictness import (
     DIFFERENCES,
+    FILE_DIFFERENCES,
 )
 
 PAGE = "artifact-manifest.md"
@@ -78,8 +79,9 @@ this page is an error, because a misspelt field would silently not count.
 _STRICT = """
 ## Where the collection is stricter than hyper2kvm
 
-hyper2kvm 0.2.1's loader accepts each of these; what it would then do is why it is refused here. A test holds the two
-against each other over generated manifests, and fails for any difference that is not in this table.
+hyper2kvm 0.2.1's loader accepts each of these; what it would then do is why it is refused here, by the schema and its
+rules or, in the last rows, by `artifact_manifest_info`, which looks at the files. A test holds the two against each
+other over generated manifests, and fails for any difference that is not in this table.
 
 | refused here | what hyper2kvm would do |
 | --- | --- |
@@ -138,7 +140,8 @@ def page() -> str:
             parts.append(f"\n### {name}\n\n{schema['description']}\n\n")
             parts.append(_table(rows))
     parts.append(_STRICT)
-    parts += [f"| {_cell(each.what)} | {_cell(each.why)} |\n" for each in DIFFERENCES]
+    listed = [(each.what, each.why) for each in (*DIFFERENCES, *FILE_DIFFERENCES)]
+    parts += [f"| {_cell(what)} | {_cell(why)} |\n" for what, why in listed]
     parts.append(_FILES)
     parts.append(_PROFILES)
     parts += [f"| `{key}` | `{option}` |\n" for key, (_kind, option) in SETTINGS.items()]

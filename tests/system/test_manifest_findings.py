@@ -6,11 +6,19 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.strictness import (
+    FILE_DIFFERENCES,
+    FileDifference,
+)
+from ansible_collections.hypersdk.hyper2kvm.tests.support.hyper2kvm_loader import hyper2kvm_loads
 from ansible_collections.hypersdk.hyper2kvm.tests.support.manifest_packages import (
     MIB,
     VMWARE_DISKS,
@@ -196,3 +204,53 @@ def test_sha1_listings_are_checked_too(exported: Path) -> None:
     (exported.parent / "web01.mf").write_text(f"SHA1({disk.name})= {'0' * 40}\n")
     (finding,) = verified(exported, fail_on_error=False)["findings"]
     assert "says sha1 0000" in finding["message"]
+
+
+def no_checksums(path: Path) -> None:
+    """Take out what hyper2kvm would find too."""
+    edit(path, disks=lambda disks: [disk.pop("checksum") for disk in disks])
+
+
+def backed(path: Path) -> None:
+    overlay = path.parent / "overlay.qcow2"
+    base = make_image(path.parent / "base.qcow2", "qcow2")
+    create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base)]
+    subprocess.run([*create, str(overlay)], check=True)
+    entry = {
+        "local_path": str(overlay),
+        "source_format": "qcow2",
+        "bytes": overlay.stat().st_size,
+    }
+    edit(path, disks=lambda disks: disks[0].update(entry))
+
+
+#: By what FILE_DIFFERENCES say is refused, ways to make such a manifest.
+FILES: dict[str, list[Callable[[Path], object]]] = {
+    "bytes that are not the size of the file": [
+        lambda path: edit(path, disks=lambda disks: disks[0].update(bytes=5)),
+        cut,
+    ],
+    "A source_format that the file's content contradicts": [
+        lambda path: edit(path, disks=lambda disks: disks[0].update(source_format="raw")),
+    ],
+    "A local_path that is no regular file": [
+        lambda path: edit(path, disks=lambda disks: disks[0].update(local_path=str(path.parent))),
+    ],
+    "A disk that needs another file, or that ends early": [backed, cut_and_blessed],
+    "A .mf or an .ovf beside the disks that says something else": [damaged_byte, other_capacity],
+}
+
+
+@pytest.mark.parametrize("difference", FILE_DIFFERENCES, ids=lambda difference: difference.what)
+def test_hyper2kvm_would_not_notice(tmp_path: Path, difference: FileDifference) -> None:
+    for number, change in enumerate(FILES[difference.what]):
+        path = exported_package(tmp_path / str(number))
+        no_checksums(path)
+        change(path)
+        hyper2kvm_loads(path)
+        errors = [
+            finding
+            for finding in verified(path, fail_on_error=False)["findings"]
+            if finding["severity"] == "error"
+        ]
+        assert any(re.search(difference.place, finding["path"]) for finding in errors), errors

@@ -133,6 +133,51 @@ DIFFERENCES: tuple[Difference, ...] = (
 )
 
 
+@dataclass(frozen=True)
+class FileDifference:
+    """One deliberate difference about the files, which artifact_manifest_info refuses.
+
+    Attributes:
+        what: What is refused.
+        why: What hyper2kvm would do with it.
+        place: Regular expression of the findings' places.
+    """
+
+    what: str
+    why: str
+    place: str
+
+
+FILE_DIFFERENCES: tuple[FileDifference, ...] = (
+    FileDifference(
+        "bytes that are not the size of the file",
+        "It notes a warning in INSPECT, and converts the file as it is.",
+        _DISK + "bytes$",
+    ),
+    FileDifference(
+        "A source_format that the file's content contradicts",
+        "It never looks at it again, and converts what qemu-img takes the file for: a fixed VHD for a raw disk that "
+        "its footer belongs to.",
+        _DISK + "source_format$",
+    ),
+    FileDifference(
+        "A local_path that is no regular file",
+        "It checks that there is something.",
+        _DISK + "local_path$",
+    ),
+    FileDifference(
+        "A disk that needs another file, or that ends early",
+        "It hands it to qemu-img, which may follow it to any file of the host, or fail in the middle.",
+        _DISK + "local_path$",
+    ),
+    FileDifference(
+        "A .mf or an .ovf beside the disks that says something else",
+        "It reads neither.",
+        _DISK + "(checksum|local_path|bytes|capacity)$|^$",
+    ),
+)
+
+
 def unlisted(findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings that no deliberate difference covers."""
     return [
