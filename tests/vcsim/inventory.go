@@ -41,6 +41,7 @@ type vmSpec struct {
 	Annotation    string     `json:"annotation"`
 	Template      bool       `json:"template"`
 	Disks         []diskSpec `json:"disks"`
+	BootDisks     []int      `json:"boot_disks"` // the boot order, by places in disks; none when empty
 	NICs          []nicSpec  `json:"nics"`
 	CDROMs        []fileSpec `json:"cdroms"`
 	NVRAM         string     `json:"nvram"`
@@ -133,6 +134,11 @@ func (v *vmSpec) complete(base string) error {
 	for i := range v.Disks {
 		if err := v.Disks[i].complete(base); err != nil {
 			return fmt.Errorf("disk %d: %w", i, err)
+		}
+	}
+	for _, place := range v.BootDisks {
+		if place < 0 || place >= len(v.Disks) {
+			return fmt.Errorf("boot_disks names disk %d of %d", place, len(v.Disks))
 		}
 	}
 	for i := range v.NICs {

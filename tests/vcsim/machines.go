@@ -109,6 +109,7 @@ func (b *builder) create(spec vmSpec) (*machine, error) {
 	m := &machine{spec: spec, ref: info.Result.(types.ManagedObjectReference)}
 	vm := b.model.Map().Get(m.ref).(*simulator.VirtualMachine)
 	describe(vm, spec)
+	setBootOrder(vm, spec)
 	setTools(vm, spec, false)
 	m.findFiles(vm)
 	fillLayout(vm)
@@ -212,6 +213,20 @@ func describe(vm *simulator.VirtualMachine, spec vmSpec) {
 	for _, runtime := range []*types.VirtualMachineRuntimeInfo{&vm.Runtime, &vm.Summary.Runtime} {
 		runtime.FaultToleranceState = types.VirtualMachineFaultToleranceStateNotConfigured
 		runtime.RecordReplayState = types.VirtualMachineRecordReplayStateInactive
+	}
+}
+
+// setBootOrder puts disks into the VM's boot order, for which their keys must be known.
+func setBootOrder(vm *simulator.VirtualMachine, spec vmSpec) {
+	var keys []int32
+	for _, device := range vm.Config.Hardware.Device {
+		if disk, ok := device.(*types.VirtualDisk); ok {
+			keys = append(keys, disk.Key)
+		}
+	}
+	for _, place := range spec.BootDisks {
+		vm.Config.BootOptions.BootOrder = append(vm.Config.BootOptions.BootOrder,
+			&types.VirtualMachineBootOptionsBootableDiskDevice{DeviceKey: keys[place]})
 	}
 }
 
