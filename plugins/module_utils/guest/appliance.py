@@ -9,7 +9,8 @@ Runs inside the sandbox. All names of devices here are the appliance's, where th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -87,7 +88,8 @@ def started(disks: Sequence[Disk], *, writable: Collection[str]) -> Iterator[Any
     handle = guestfs.GuestFS(python_return_dict=True)
     try:
         try:
-            handle.set_memsize(max(_MEMORY, handle.get_memsize()))
+            if "LIBGUESTFS_MEMSIZE" not in os.environ:
+                handle.set_memsize(max(_MEMORY, handle.get_memsize()))
             handle.set_network(False)
             for disk in disks:
                 readonly = disk.path not in writable
@@ -141,6 +143,7 @@ def _volume(handle: Any, name: str) -> Volume:
         label=known.get("LABEL", ""),
         part_uuid=known.get("PART_ENTRY_UUID", ""),
         part_label=known.get("PART_ENTRY_NAME", ""),
+        part_type=known.get("PART_ENTRY_TYPE", ""),
         last_mounted=last_mounted,
     )
 
@@ -262,7 +265,27 @@ def mount_guest(
                     " conversion host must know its type.",
                 )
             )
+    _mount_esp(handle, storage, mounted, mount)
     return findings, mounted
+
+
+def _mount_esp(
+    handle: Any, storage: Storage, mounted: dict[str, str], mount: Callable[[str, str], None]
+) -> None:
+    """Mount the EFI system partition that fstab leaves to systemd's automount."""
+    if "/boot/efi" in mounted or "/efi" in mounted:
+        return
+    esp = next((volume.name for volume in storage.volumes if volume.is_esp), None)
+    if esp is None or esp in mounted.values():
+        return
+    for place in ("/boot/efi", "/efi"):
+        if handle.is_dir(place, followsymlinks=False):
+            try:
+                mount(esp, place)
+            except RuntimeError:
+                continue  # What is missing then is found by who looks for the boot loader.
+            mounted[place] = esp
+            return
 
 
 def _mountable(entry: Mount, storage: Storage) -> str | None:

@@ -80,7 +80,7 @@ def _read(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
         findings, mounted = mount_guest(handle, system, storage, readonly=True)
         answer: dict[str, Any] = {
             "system": asdict(with_own_name(handle, system)),
-            "disks": list(layers_of(handle, mounted.values()).disks),
+            "disks": list(layers_of(handle, storage, mounted.values()).disks),
         }
         if system.type == "linux":
             answer["originals"] = keep_originals(GuestfsFiles(handle), request)
@@ -105,7 +105,9 @@ def _repair(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
                 storage=storage,
                 root_device=system.root_device,
                 mounted=mounted,
-                layers=layers_of(handle, [mounted[at] for at in ("/", "/usr") if at in mounted]),
+                layers=layers_of(
+                    handle, storage, [mounted[at] for at in ("/", "/usr") if at in mounted]
+                ),
                 firmware=request["firmware"],
                 architecture=system.architecture or "x86_64",
                 original_fstab=request["reading"]["originals"]["fstab"],

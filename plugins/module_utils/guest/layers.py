@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .storage import device_of
+from .storage import Storage, device_of
 
 _PARTITION = re.compile(r"(/dev/[sv]d[a-z]+)\d*$")
 # The module for what mdadm calls a level.
@@ -51,9 +51,13 @@ class Layers:
     programs: tuple[str, ...] = ()
 
 
-def layers_of(handle: Any, mountables: Iterable[str]) -> Layers:
+def layers_of(handle: Any, storage: Storage, mountables: Iterable[str]) -> Layers:
     """Return what several mounted filesystems stand on, together."""
-    return _together(layers_under(handle, device_of(mountable)) for mountable in mountables)
+    return _together(
+        layers_under(handle, member)
+        for mountable in mountables
+        for member in storage.members(device_of(mountable))
+    )
 
 
 def layers_under(handle: Any, device: str) -> Layers:

@@ -21,6 +21,8 @@ _BY_PLACE = re.compile(r"/dev/disk/by-(?:path|id)/(.+)$")
 _OWN_ID = re.compile(r"(?:dm-|lvm-pv-uuid-|md-)")
 _DISK = re.compile(r"/dev/(?:(?:sd|hd|vd|xvd)([a-z]{1,2})(\d*)|nvme(\d+)n(\d+)(?:p(\d+))?)$")
 _MAPPED = re.compile(r"/dev/mapper/((?:[^-]|--)+)-((?:[^-]|--)+)$")
+_MAPPED_LUKS = re.compile(r"/dev/mapper/luks-([0-9a-fA-F-]{36})$")
+_ESP = ("c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "0xef")
 _ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})|\\(0[0-7]{2}|1[0-7]{2})")
 
 
@@ -32,7 +34,7 @@ class Volume:
         name: /dev/sda1, /dev/VG/LV or /dev/md0; disks have letters in the VM's order.
         type: What is on it, as blkid says it: ext4, swap, crypto_LUKS, LVM2_member, …
         uuid: The UUID of that, label: its label, as they are written.
-        part_uuid: The partition's own UUID, part_label: its own name.
+        part_uuid: The partition's own UUID, part_label: its own name, part_type: what it is for.
         last_mounted: Where it was last mounted, as ext2, 3 and 4 remember.
     """
 
@@ -42,7 +44,13 @@ class Volume:
     label: str = ""
     part_uuid: str = ""
     part_label: str = ""
+    part_type: str = ""
     last_mounted: str = ""
+
+    @property
+    def is_esp(self) -> bool:
+        """Whether it is an EFI system partition, of a GPT or of an MBR."""
+        return self.type == "vfat" and self.part_type.lower() in _ESP
 
 
 @dataclass(frozen=True)
@@ -129,7 +137,16 @@ class Storage:
                 return volume
         return None
 
+    def members(self, name: str) -> list[str]:
+        """Return the names of all volumes that the filesystem on one is on: btrfs takes several."""
+        volume = self.named(name)
+        if volume is None or volume.type != "btrfs" or not volume.uuid:
+            return [name]
+        return [one.name for one in self.volumes if one.uuid == volume.uuid]
+
     def _named(self, spec: str) -> Match:
+        if luks := _MAPPED_LUKS.match(spec):
+            return Match(self._tagged("UUID", luks.group(1)))
         mapped = _MAPPED.match(spec)
         name = spec
         if mapped:
@@ -140,8 +157,11 @@ class Storage:
             # An array's number is given when it is assembled, here as there.
             arrays = [volume for volume in self.volumes if volume.name.startswith("/dev/md")]
             found = arrays[0] if len(arrays) == 1 else None
-        if found is None and not (mapped or spec.startswith("/dev/md")) and spec.count("/") != 3:
-            return NO_DEVICE
+        # /dev/VG/LV, /dev/mapper/VG-LV, /dev/mdN; the rest of /dev is made by other programs.
+        if not (mapped or spec.startswith("/dev/md")):
+            others = spec.startswith("/dev/mapper/") or spec.count("/") != 3
+            if found is None and others:
+                return NO_DEVICE
         return Match(found)
 
     def _at_place(self, spec: str, mount_point: str, fs_type: str) -> Match:

@@ -20,8 +20,9 @@ DATA = Volume("/dev/sdb1", "ext4", uuid="cf08")
 MORE = Volume("/dev/sdc1", "ext4", uuid="dd11", last_mounted="/srv/more")
 VOLUME = Volume("/dev/web-vg/root", "xfs", uuid="ee22")
 ARRAY = Volume("/dev/md127", "ext4", uuid="ff33")
+LUKS = Volume("/dev/sdc2", "crypto_LUKS", uuid="0c0c0c0c-0000-4000-8000-000000000001")
 DISKS = [Volume(f"/dev/sd{letter}") for letter in "abc"]
-STORAGE = Storage([*DISKS, ROOT, SWAP, ESP, DATA, MORE, VOLUME, ARRAY])
+STORAGE = Storage([*DISKS, ROOT, SWAP, ESP, DATA, MORE, VOLUME, ARRAY, LUKS])
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,7 @@ STORAGE = Storage([*DISKS, ROOT, SWAP, ESP, DATA, MORE, VOLUME, ARRAY])
         ("UUID=not-there", None),
         ("LABEL=Root disk", None),
         ("/dev/mapper/web--vg-swap", None),
+        ("/dev/mapper/luks-0c0c0c0c-0000-4000-8000-000000000001", LUKS),
         ("/dev/other/root", None),
     ],
 )
@@ -52,7 +54,17 @@ def test_names_that_a_volume_carries_with_it(spec: str, volume: Volume | None) -
 
 @pytest.mark.parametrize(
     "spec",
-    ["tmpfs", "proc", "nas:/export", "//nas/share", "/swapfile", "none", "/dev/sr0", "/dev/cdrom"],
+    [
+        "/dev/mapper/opened",
+        "tmpfs",
+        "proc",
+        "nas:/export",
+        "//nas/share",
+        "/swapfile",
+        "none",
+        "/dev/sr0",
+        "/dev/cdrom",
+    ],
 )
 def test_what_is_no_device_of_the_vm(spec: str) -> None:
     assert not STORAGE.find(spec).is_device
@@ -91,6 +103,20 @@ def test_ids_of_lvm_are_on_the_disks_themselves() -> None:
     assert is_positional("/dev/disk/by-id/wwn-0x6000c29-part1")
     assert not is_positional("/dev/disk/by-id/lvm-pv-uuid-abc")
     assert not is_positional("/dev/disk/by-id/dm-name-web--vg-root")
+
+
+def test_a_btrfs_is_on_all_its_members() -> None:
+    members = [Volume(name, "btrfs", uuid="b") for name in ("/dev/sda1", "/dev/sdb1")]
+    storage = Storage([*members, Volume("/dev/sdc1", "btrfs", uuid="c"), DATA])
+    assert storage.members("/dev/sdb1") == ["/dev/sda1", "/dev/sdb1"]
+    assert storage.members("/dev/sdc1") == ["/dev/sdc1"]
+
+
+@pytest.mark.parametrize("kind", ["0xef", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"])
+def test_an_efi_system_partition(kind: str) -> None:
+    assert Volume("/dev/sda1", "vfat", part_type=kind).is_esp
+    assert not Volume("/dev/sda1", "vfat", part_type="0xc").is_esp
+    assert not Volume("/dev/sda1", "ext4", part_type=kind).is_esp
 
 
 def test_stable_names() -> None:
