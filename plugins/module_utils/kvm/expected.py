@@ -47,12 +47,12 @@ def expectations(
         return tuple(_given(entry, f"expect[{index}]", nics) for index, entry in enumerate(given))
     found = [_from_conversion(entry, nics) for entry in _recorded(output_directory)]
     # What the guest's files don't say is what it was leased: that is what it is leased here.
-    covered = {wanted.nic for wanted in found}
+    covered = {nic for wanted in found for nic in wanted.nics}
     addresses = {wanted.address for wanted in found}
     found += [
         wanted
         for wanted in _from_manifest(document)
-        if wanted.nic not in covered and wanted.address not in addresses
+        if not covered.intersection(wanted.nics) and wanted.address not in addresses
     ]
     return tuple(found)
 
@@ -97,7 +97,7 @@ def _given(entry: Mapping[str, Any], where: str, nics: Sequence[NicNetwork]) -> 
             raise BootCheckError(f"{where}.pattern is no regular expression: {error}.") from error
     return Expectation(
         address=address,
-        nic=place,
+        nics=() if place is None else (place,),
         prefix=None if length is None else int(length),
         gateway=_address(entry.get("gateway"), f"{where}.gateway"),
         vlan=vlan,
@@ -124,20 +124,22 @@ def _recorded(output_directory: Path | None) -> list[dict[str, Any]]:
         return []
     try:
         record = json.loads((output_directory / RECORD_NAME).read_text(encoding="utf-8"))
-        expected = record["result"]["network"]["expected"]
+        expected = record["result"]["guest"]["network"]["expected"]
     except (OSError, ValueError, KeyError, TypeError):
         return []  # An older record, or a conversion that did not look.
     return expected if isinstance(expected, list) else []
 
 
 def _from_conversion(entry: Mapping[str, Any], nics: Sequence[NicNetwork]) -> Expectation:
-    gateway = entry.get("gateway")
+    """Return what the guest's own configuration says; a bond has several NICs there."""
+    names = entry.get("nics")
+    places = [nic_place({"nic": name} if names else entry, nics) for name in names or [""]]
     return Expectation(
         address=address_of(str(entry["address"])),
-        nic=nic_place(entry, nics),
+        nics=tuple(place for place in places if place is not None),
         prefix=entry.get("prefix"),
-        gateway=None if not gateway else address_of(str(gateway)),
-        vlan=entry.get("vlan"),
+        gateway=_usable(entry.get("gateway") or ""),
+        vlan=entry.get("tag") or None,
         source=CONVERSION,
     )
 
@@ -163,7 +165,7 @@ def _from_manifest(document: Mapping[str, Any]) -> list[Expectation]:
             found.append(
                 Expectation(
                     address=address,
-                    nic=index,
+                    nics=(index,),
                     prefix=detail.get("prefix"),
                     gateway=next(own, None),
                     source=MANIFEST,

@@ -23,7 +23,7 @@ class Expectation:
 
     Attributes:
         address: The address; None for the one that the NIC gets by DHCP.
-        nic: The place of the NIC among the machine's, None for any.
+        nics: The places of the NICs where it may be, several for a bond; empty for any.
         prefix: Length of the address's network prefix.
         gateway: The gateway of that network.
         vlan: The VLAN that it is in; None for no VLAN and for those that the guest uses.
@@ -36,7 +36,7 @@ class Expectation:
     """
 
     address: Address | None
-    nic: int | None = None
+    nics: tuple[int, ...] = ()
     prefix: int | None = None
     gateway: Address | None = None
     vlan: int | None = None

@@ -129,7 +129,7 @@ def _patience(probe: Probe, timeout: float) -> float:
 def _known(expectations: Sequence[Expectation], nic: int) -> IPv4Interface | None:
     """Return the address that a NIC is to get if it asks by DHCP: the one that it had."""
     for wanted in expectations:
-        if wanted.nic == nic and isinstance(wanted.address, IPv4Address) and wanted.vlan is None:
+        if nic in wanted.nics and isinstance(wanted.address, IPv4Address) and wanted.vlan is None:
             return IPv4Interface((wanted.address, wanted.prefix or 24))
     return None
 
@@ -140,7 +140,7 @@ def _prefixes(expectations: Sequence[Expectation], nic: int) -> list[IPv6Network
         IPv6Network((wanted.address, 64), strict=False)
         for wanted in expectations
         # What is known to be configured in the guest needs no router.
-        if isinstance(wanted.address, IPv6Address) and wanted.nic == nic
+        if isinstance(wanted.address, IPv6Address) and nic in wanted.nics
         if wanted.source == "manifest"
     }
     return sorted(found)

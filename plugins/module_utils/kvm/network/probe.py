@@ -58,6 +58,7 @@ class Probe:
         self._began: float | None = None
         self._asked: float | None = None
         self._place: Sighting | None = None
+        self._settled = False
         self._found_at = 0.0
         self._announced = False
         self._announced_elsewhere: int | None = None
@@ -78,7 +79,8 @@ class Probe:
         if self._place is None:
             self._found_at = now
         # A bond may have moved on to its other NIC: the latest place is the best.
-        self._place = sighting
+        if self._place is None or not self._settled:
+            self._place = sighting
 
     def heard(
         self, packet: Packet, frame: Frame, wire: Wire, wires: Sequence[Wire], now: float
@@ -90,11 +92,13 @@ class Probe:
         segment = Segment.parse(packet)
         if echo is not None and echo[0] == self._identifier:
             if self._is_right(frame.source, wire.index, wires):
+                self._settle(frame, wire)
                 self._found("ping", now)
             else:
                 self._replied_elsewhere = wire.index
         elif segment is not None and self._port is not None and self._port.knows(segment):
             if self._is_right(frame.source, wire.index, wires):
+                self._settle(frame, wire)
                 self._say(self._port.take(segment, now), wires)
                 self._look_at_port(now)
             else:
@@ -122,7 +126,7 @@ class Probe:
     def describe(self, nic_names: Sequence[str]) -> dict[str, Any]:
         """Return what was found, for the result; NICs by their names."""
         wanted, place = self.expectation, self._place
-        nic = wanted.nic if place is None else place.wire
+        nic = next(iter(wanted.nics), None) if place is None else place.wire
         read = b"" if self._port is None else self._port.read
         return {
             "address": None if self.address is None else str(self.address),
@@ -139,14 +143,20 @@ class Probe:
             "required": wanted.required,
         }
 
+    def _settle(self, frame: Frame, wire: Wire) -> None:
+        """Note where a reply came from: that is where the address is, whoever else claims it."""
+        assert self.address is not None
+        self._settled = True
+        self._place = Sighting(self.address, wire.index, frame.vlan, frame.source, solicited=True)
+
     def _reason(self, nic_names: Sequence[str]) -> str:
         if self.address is None:
             return "the guest has not asked for an address by DHCP there"
         elsewhere = self._replied_elsewhere
         if elsewhere is None and not self._announced:
             elsewhere = self._announced_elsewhere
-        if elsewhere is not None and self.expectation.nic is not None:
-            wanted = nic_names[self.expectation.nic]
+        if elsewhere is not None and self.expectation.nics:
+            wanted = " or ".join(nic_names[nic] for nic in self.expectation.nics)
             return f"the guest has this address at {nic_names[elsewhere]}, not at {wanted}"
         if self._place is None:
             return "nobody has this address"
@@ -163,21 +173,20 @@ class Probe:
 
         The NICs of a bond send with one MAC address, so that counts as well.
         """
-        nic = self.expectation.nic
-        return nic is None or wire == nic or mac in wires[nic].macs
+        nics = self.expectation.nics
+        return not nics or wire in nics or any(mac in wires[nic].macs for nic in nics)
 
     def _leased(self, wires: Sequence[Wire]) -> Address | None:
-        nic = self.expectation.nic
-        chosen = wires if nic is None else [wires[nic]]
+        chosen = [wires[nic] for nic in self.expectation.nics] or wires
         return next((wire.lease.ip for wire in chosen if wire.lease is not None), None)
 
     def _ask(self, wires: Sequence[Wire], now: float) -> None:
         """Ask who has the address, and ping it once that is known."""
         assert self.address is not None
         self._began = now if self._began is None else self._began
-        nic, vlan = self.expectation.nic, self.expectation.vlan
+        nics, vlan = self.expectation.nics, self.expectation.vlan
         everywhere = self._place is None and now - self._began >= _ELSEWHERE_AFTER
-        for wire in wires if nic is None or everywhere else [wires[nic]]:
+        for wire in wires if not nics or everywhere else [wires[nic] for nic in nics]:
             for tag in tuple(wire.vlans) if vlan is None else (vlan,):
                 wire.ask_for(self.address, self._asker(), tag)
         if self._place is not None and self._port is None:

@@ -56,7 +56,8 @@ class Wire:
         vlans: The VLANs that the guest has used, None for frames without one.
         macs: The MAC addresses that frames came from.
         frames: How many frames the guest has sent.
-        owned: Addresses that the guest has used as its own.
+        owned: Addresses that the guest has, wherever it has them.
+        shown: Those that it has shown to have here.
     """
 
     def __init__(
@@ -75,7 +76,8 @@ class Wire:
         self.vlans: set[int | None] = {None}
         self.macs: set[bytes] = set()
         self.frames = 0
-        self.owned: dict[Address, bytes] = {}
+        self.owned: set[Address] = set()
+        self.shown: set[Address] = set()
         fallback = IPv4Interface(f"10.0.{2 + index % 250}.15/24")
         self._dhcp = dhcp.DhcpServer(known, fallback)
         self._prefixes = prefixes
@@ -159,7 +161,7 @@ class Wire:
         """Return what was seen here, for the result."""
         return {
             "frames": self.frames,
-            "addresses": sorted(str(address) for address in self.owned),
+            "addresses": sorted(str(address) for address in self.shown),
             "vlans": sorted(vlan for vlan in self.vlans if vlan is not None),
             "macs": sorted(mac_text(mac) for mac in self.macs),
             "lease": str(self.lease) if self.lease else None,
@@ -192,6 +194,8 @@ class Wire:
             if reply is not None and not packet.destination.is_multicast:
                 self.send_packet(reply, frame.source, frame.vlan)
             heard.packets.append((packet, frame))
+            if not packet.source.is_unspecified:
+                self._remember(self.shown, packet.source)
 
     def _take_arp(self, arp: Arp, frame: Frame, heard: Heard) -> None:
         if arp.sender != IPv4Address(0):
@@ -217,9 +221,16 @@ class Wire:
             self.send_packet(answer, frame.source, frame.vlan)
 
     def _saw(self, address: Address, frame: Frame, heard: Heard, *, solicited: bool) -> None:
-        if len(self.owned) < _MOST_REMEMBERED or address in self.owned:
-            self.owned[address] = frame.source
+        self._remember(self.owned, address)
+        # An answer for an IPv4 address says that the guest has it, not that it has it here.
+        if not solicited or address.version == 6:
+            self._remember(self.shown, address)
         heard.sightings.append(Sighting(address, self.index, frame.vlan, frame.source, solicited))
+
+    @staticmethod
+    def _remember(addresses: set[Address], address: Address) -> None:
+        if len(addresses) < _MOST_REMEMBERED:
+            addresses.add(address)
 
     def _advertise(self, vlan: int | None) -> None:
         if self._prefixes:

@@ -37,10 +37,10 @@ def test_the_user_s_word() -> None:
         {"nic": "1", "port": 80, "send": "GET /"},
     ]
     first, second, third = expectations(given, TWO, None, NICS)
-    assert (first.address, first.prefix, first.nic) == (ip_address("192.0.2.10"), 24, 1)
+    assert (first.address, first.prefix, first.nics) == (ip_address("192.0.2.10"), 24, (1,))
     assert (first.gateway, first.source) == (ip_address("192.0.2.1"), "option")
-    assert (second.address, second.nic, second.port) == (ip_address("2001:db8::10"), 0, 22)
-    assert (third.address, third.nic, third.send) == (None, 1, b"GET /")
+    assert (second.address, second.nics, second.port) == (ip_address("2001:db8::10"), (0,), 22)
+    assert (third.address, third.nics, third.send) == (None, (1,), b"GET /")
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,17 @@ def test_nothing_is_expected_where_nothing_is_known() -> None:
 
 
 def test_the_conversion_s_word_and_the_manifest_s_for_the_rest(tmp_path: Path) -> None:
-    static = {"nic": "nic-0", "mac": MACS[0], "address": "192.0.2.10", "prefix": 25, "gateway": ""}
-    record = {"result": {"network": {"expected": [static]}}}
+    static = {
+        "nic": "nic-0",
+        "mac": MACS[0],
+        "address": "192.0.2.10",
+        "prefix": 25,
+        "gateway": "",
+        "interface": "ens192",
+        "nics": ["nic-0"],
+        "tag": 0,
+    }
+    record = {"result": {"guest": {"network": {"expected": [static]}}}}
     (tmp_path / "conversion.json").write_text(json.dumps(record))
     known = document(
         {"addresses": ["192.0.2.99"]},
@@ -85,16 +94,36 @@ def test_the_conversion_s_word_and_the_manifest_s_for_the_rest(tmp_path: Path) -
         },
     )
     found = expectations(None, known, tmp_path, NICS)
-    assert [(str(w.address), w.nic, w.prefix, w.source, w.required) for w in found] == [
-        ("192.0.2.10", 0, 25, "conversion", True),
-        ("198.51.100.7", 1, 22, "manifest", True),
-        ("2001:db8::7", 1, 64, "manifest", True),
-        ("2001:db8::8", 1, 64, "manifest", False),
+    assert [(str(w.address), w.nics, w.prefix, w.source, w.required) for w in found] == [
+        ("192.0.2.10", (0,), 25, "conversion", True),
+        ("198.51.100.7", (1,), 22, "manifest", True),
+        ("2001:db8::7", (1,), 64, "manifest", True),
+        ("2001:db8::8", (1,), 64, "manifest", False),
     ]
     assert found[1].gateway == ip_address("198.51.100.1")
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"result": {}}', '{"result": {"network": null}}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"result": {}}', '{"result": {"guest": {"network": null}}}']
+)
 def test_a_record_that_says_nothing(text: str, tmp_path: Path) -> None:
     (tmp_path / "conversion.json").write_text(text)
     assert expectations(None, TWO, tmp_path, NICS) == ()
+
+
+def test_a_bond_s_address_is_at_any_of_its_nics(tmp_path: Path) -> None:
+    bonded = {
+        "nic": "nic-0",
+        "mac": MACS[0],
+        "address": "2001:db8::20",
+        "prefix": 64,
+        "gateway": "fe80::1",
+        "interface": "bond0.100",
+        "nics": ["nic-0", "nic-1"],
+        "tag": 100,
+    }
+    record = {"result": {"guest": {"network": {"expected": [bonded]}}}}
+    (tmp_path / "conversion.json").write_text(json.dumps(record))
+    known = document({"addresses": ["192.0.2.1"]}, {"addresses": ["192.0.2.2"]})
+    [found] = expectations(None, known, tmp_path, NICS)
+    assert (found.nics, found.vlan, found.gateway) == ((0, 1), 100, None)
