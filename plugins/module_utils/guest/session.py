@@ -71,15 +71,11 @@ class Repaired:
 
     def result(self) -> dict[str, Any]:
         """Return it as keys of a module's result."""
-        values = {
+        return {
             "guest": self.guest,
             "repaired": [asdict(repair) for repair in self.repairs],
             "findings": [asdict(finding) for finding in self.findings],
         }
-        # A guest's bytes that are no UTF-8 would end Ansible's output.
-        text = json.dumps(values, ensure_ascii=False).encode("utf-8", "replace")
-        shown: dict[str, Any] = json.loads(text)
-        return shown
 
 
 @dataclass(frozen=True)
@@ -242,7 +238,15 @@ def _answer(action: str, completed: Completed, answer_path: Path) -> dict[str, A
     if "error" in answer:
         failure = answer["error"]
         raise GuestError(failure["message"], action=failure["action"])
-    return answer
+    return {
+        key: _printable(value) if key in ("guest", "repaired", "findings") else value
+        for key, value in answer.items()
+    }
+
+
+def _printable(value: Any) -> Any:
+    """Return *value* without the escapes of a guest's bytes that are no UTF-8, which can't be shown."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _findings(document: Mapping[str, Any]) -> tuple[Finding, ...]:

@@ -96,7 +96,7 @@ def judge_guest(findings: Sequence[Finding], repaired: Repaired | None = None) -
     wrong = errors(findings)
     if not wrong:
         return
-    more = f" (and {len(wrong) - 1} more findings)" if len(wrong) > 1 else ""
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
     details = repaired.result() if repaired is not None else {}
     details["findings"] = [asdict(finding) for finding in findings]
     raise ConversionError(

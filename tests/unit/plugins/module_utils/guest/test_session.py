@@ -75,6 +75,18 @@ def test_an_answer_of_an_earlier_start_does_not_count(tmp_path: Path) -> None:
         program(tmp_path, "exit 0").read([], timeout=60)
 
 
+def test_a_guest_s_bytes_that_are_no_text_can_be_shown(tmp_path: Path) -> None:
+    # As inside.py writes them; what goes back to it stays as it is.
+    answer = r'{"system": {"type": "linux"}, "originals": "\udcff", "findings":' + (
+        r' [{"severity": "error", "path": "/", "message": "\udcff.", "action": ""}]}'
+    )
+    (tmp_path / "answer").write_text(answer)
+    script = f"cp {tmp_path}/answer {tmp_path}/guest-read-answer.json"
+    reading = program(tmp_path, script).read([], timeout=60)
+    assert reading.findings[0].message == "?."
+    assert reading.document["originals"] == "\udcff"
+
+
 def test_it_runs_out_of_the_zip_that_ansible_sends(tmp_path: Path) -> None:
     # The path within is what AnsiballZ gives a collection's code; only .py files come along.
     archive = tmp_path / "payload.zip"

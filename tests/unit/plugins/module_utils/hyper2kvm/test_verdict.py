@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.repair import Finding, Repair
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.session import Repaired
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.errors import (
     ConversionError,
 )
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.log import RunLog
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.verdict import (
     judge_fix,
+    judge_guest,
     judge_run,
 )
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.working_copies import (
@@ -114,3 +117,30 @@ def test_fix_that_wrote_nothing(tmp_path: Path) -> None:
     with image.open("r+b") as file:
         file.write(b"x")
     judge_fix(WriteMark.of(image) != mark, LOG)
+
+
+def finding(severity: str, message: str) -> Finding:
+    return Finding(severity, "/etc/fstab", message, f"Do something about: {message}")
+
+
+def test_a_guest_that_lacks_nothing_passes() -> None:
+    judge_guest([])
+    judge_guest([finding("warning", "The swap is small.")])
+
+
+def test_a_guest_that_would_not_boot() -> None:
+    found = [finding("warning", "w."), finding("error", "No virtio."), finding("error", "No root.")]
+    repaired = Repaired({"os": {}}, (Repair("Did something", "/etc/x"),), tuple(found), {})
+    with pytest.raises(ConversionError, match=r"No virtio\. \(and 1 more\)") as caught:
+        judge_guest(found, repaired)
+    failure = caught.value.failure()
+    assert failure["msg"].endswith("Do something about: No virtio.")
+    assert [one["severity"] for one in failure["findings"]] == ["warning", "error", "error"]
+    assert failure["repaired"][0]["what"] == "Did something"
+    assert failure["guest"] == {"os": {}}
+
+
+def test_what_is_wrong_before_fix() -> None:
+    with pytest.raises(ConversionError, match="encrypted") as caught:
+        judge_guest([finding("error", "It is encrypted.")])
+    assert "guest" not in caught.value.failure()
