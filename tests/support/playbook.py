@@ -77,7 +77,8 @@ def run_playbook(
     )
     recap, statistics, seconds = {}, {}, 0.0
     for event in done.events:
-        data = event["event_data"]
+        # What is printed outside of a task has none.
+        data = event.get("event_data", {})
         if event["event"] == "playbook_on_stats":
             recap = {name: data[name] for name in ("ok", "changed", "failures", "dark")}
             statistics = data.get("artifact_data", {})

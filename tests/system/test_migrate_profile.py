@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.hypersdk.hyper2kvm.tests.support.exporting import names_in
+from ansible_collections.hypersdk.hyper2kvm.tests.support.hyperexport import SAVED
 from ansible_collections.hypersdk.hyper2kvm.tests.support.playbook import (
     Outcome,
     connection,
@@ -82,40 +83,6 @@ def test_hyperexports_own_file_below_the_play(
     manifest = json.loads((tmp_path / "small01" / "artifact-manifest.json").read_text())
     assert manifest["output"]["format"] == "raw"
     assert all("checksum" not in disk for disk in manifest["disks"])
-
-
-#: What hyperexport --save-profile writes: every key, those that were never set as Go's zero values.
-SAVED = {
-    "name": "quick-export",
-    "description": "Fast export without compression",
-    "created": "2026-01-21T20:00:00.123456789Z",
-    "modified": "2026-01-21T20:00:00.123456789Z",
-    "format": "ovf",
-    "compress": False,
-    "verify": False,
-    "power_off": False,
-    "parallel": 4,
-    "cleanup_ovf": False,
-    "upload_to": "",
-    "keep_local": False,
-    "encrypt": False,
-    "encrypt_method": "",
-    "gpg_recipient": "",
-    "validate_only": False,
-    "generate_manifest": False,
-    "verify_manifest": False,
-    "manifest_checksum": False,
-    "manifest_target_format": "",
-    "auto_convert": False,
-    "hyper2kvm_binary": "",
-    "stream_conversion": False,
-    "retention_days": 0,
-    "retention_count": 0,
-    "notify_email": "",
-    "notify_slack": "",
-    "notify_discord": "",
-    "tags": None,
-}
 
 
 def test_what_hyperexport_saved_goes_the_whole_way(

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..manifest.checksums import progress_shown
 from ..manifest.export_result import read_export
 from ..manifest.findings import ManifestError, errors_of
 from ..manifest.state import Request, make_present
 from ..manifest.verifying import verify
+from .directory import PROGRESS_FILE
 from .request import ExportRequest, ManifestRequest
 
 # hyperexport's name, and what hyper2kvm is pointed at.
@@ -43,7 +45,8 @@ def manifest_of(
         )
     )
     if wanted.verify and not check:
-        verdict = verify(path, checksums=wanted.checksum)
+        with progress_shown(request.directory / PROGRESS_FILE, "verifying") as on_progress:
+            verdict = verify(path, checksums=wanted.checksum, on_progress=on_progress)
         if errors_of(verdict.findings):
             raise ManifestError.of(path, verdict.findings)
     return str(path), outcome.changed

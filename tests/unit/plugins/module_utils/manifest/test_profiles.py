@@ -15,38 +15,22 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.profil
     find_profile,
     load_profile,
 )
+from ansible_collections.hypersdk.hyper2kvm.tests.support.hyperexport import SAVED
 
-# Every key of hyperexport's ExportProfile, as its encoder writes one that was saved from flags.
 AS_SAVED = {
+    **SAVED,
     "name": "nightly",
-    "description": "",
-    "created": "2026-01-21T20:00:00.123456789+01:00",
-    "modified": "2026-01-21T20:00:00.123456789+01:00",
     "format": "ova",
     "compress": True,
     "verify": True,
-    "power_off": False,
     "parallel": 6,
+    # Neither changes what is exported.
     "cleanup_ovf": True,
-    "upload_to": "",
     "keep_local": True,
-    "encrypt": False,
     "encrypt_method": "aes256",
-    "gpg_recipient": "",
-    "validate_only": False,
     "generate_manifest": True,
-    "verify_manifest": False,
     "manifest_checksum": True,
     "manifest_target_format": "raw",
-    "auto_convert": False,
-    "hyper2kvm_binary": "",
-    "stream_conversion": False,
-    "retention_days": 0,
-    "retention_count": 0,
-    "notify_email": "",
-    "notify_slack": "",
-    "notify_discord": "",
-    "tags": None,
 }
 
 
