@@ -126,6 +126,8 @@ def test_what_it_leaves(convert: Convert, small: Exported) -> None:
     report = json.loads(Path(result["report_path"]).read_text())
     assert report["pipeline"]["success"] is True
     assert "Progress: 100.0%" in Path(result["log_path"]).read_text()
+    # It quotes files of the guest.
+    assert Path(result["log_path"]).stat().st_mode & 0o777 == 0o600
     assert (result["hyper2kvm_version"], result["isolation"]) == ("0.2.1", "bubblewrap")
 
 
