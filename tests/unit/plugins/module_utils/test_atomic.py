@@ -47,3 +47,15 @@ def test_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(target)
     write_text(tmp_path / "link", "new")
     assert target.read_text() == "untouched" and not (tmp_path / "link").is_symlink()
+
+
+def test_what_lies_where_it_would_write_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "target"
+    target.write_text("untouched")
+    monkeypatch.setattr("secrets.token_hex", lambda _length: "guessed")
+    (tmp_path / ".file.guessed.part").symlink_to(target)
+    with pytest.raises(FileExistsError):
+        write_text(tmp_path / "file", "new")
+    assert target.read_text() == "untouched"

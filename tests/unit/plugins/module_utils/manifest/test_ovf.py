@@ -134,6 +134,14 @@ def test_a_cd_that_no_drive_names_is_no_disk_either():
     assert [disk.id for disk in parse(text).disks] == ["vmdisk1", "vmdisk2"]
 
 
+def test_what_a_cd_drive_holds_is_no_disk_whatever_its_format_says():
+    text = VIRTUALBOX_2.replace("http://www.ecma-international.org/publications/standards/", "")
+    assert [disk.id for disk in parse(text.replace("Ecma-119.htm", "iso")).disks] == [
+        "vmdisk1",
+        "vmdisk2",
+    ]
+
+
 def test_virtualbox_is_known_without_its_own_section():
     start, end = VIRTUALBOX_2.index("<vbox:Machine"), VIRTUALBOX_2.index("</vbox:Machine>")
     vm = parse(VIRTUALBOX_2[:start] + VIRTUALBOX_2[end + len("</vbox:Machine>") :])
