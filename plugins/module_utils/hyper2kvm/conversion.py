@@ -27,7 +27,7 @@ from .directories import PROGRESS_FILE, prepare, remove_outputs, remove_working_
 from .disks import SourceDisk, boot_disk
 from .errors import ConversionError
 from .plan import Plan
-from .queue import Job, StillProcessedError
+from .queue import Job
 from .record import Output, save_record
 from .report import merge_reports, stages_of
 from .steps import Steps
@@ -54,8 +54,9 @@ def convert(plan: Plan) -> dict[str, Any]:
     try:
         return _convert(plan)
     except Hyper2KvmError as error:
-        still_needed = isinstance(error, StillProcessedError)
-        if plan.request.keep_on_failure or still_needed:
+        # A daemon at work can't be stopped from here, whatever stopped this.
+        still_written = plan.job_note.exists()
+        if plan.request.keep_on_failure or still_written:
             keep = True
             error.details["kept"] = str(plan.work)
             error.action = f"{error.action} The working copies are kept in {plan.work}.".lstrip()

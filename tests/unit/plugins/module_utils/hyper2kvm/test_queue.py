@@ -137,6 +137,17 @@ def test_an_interrupt_takes_the_job_back(queue: Queue, job: Job) -> None:
     assert waiting(queue) == []
 
 
+def test_an_interrupt_does_not_forget_a_job_at_work(queue: Queue, job: Job) -> None:
+    def interrupt(_progress: object) -> None:
+        raise KeyboardInterrupt
+
+    waiting(queue)[0].rename(queue.directory / "processing" / job.name)
+    with pytest.raises(KeyboardInterrupt):
+        job.wait(5, interrupt)
+    # By which the working copy stays, and the next run is refused.
+    assert job.note.exists()
+
+
 def test_a_job_that_vanishes(queue: Queue, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queues, "_NOWHERE_FOR", 0.3)
     waiting(queue)[0].unlink()
