@@ -66,7 +66,7 @@ def convert(plan: Plan) -> dict[str, Any]:
                 remove_outputs(plan)
         raise
     finally:
-        if not keep:
+        if not keep and not plan.job_note.exists():
             remove_working_copies(plan, disposable)
 
 
