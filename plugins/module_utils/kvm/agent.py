@@ -4,8 +4,8 @@
 """The QEMU guest agent, as much of its protocol as a boot check needs (docs/interop/qemu-ga-ref).
 
 The guest's end of the channel may not be there for minutes, and what was said
-meanwhile arrives all at once. So each question has a number, and an answer to
-any of them shows that the agent is up.
+meanwhile arrives all at once. So each try has a number, and an answer to any of
+them shows that the agent is up.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ _ASK_EVERY = 2.0
 # How long the agent may take to tell about the guest once it is up, in seconds.
 _TELL_TIMEOUT = 10.0
 _LONGEST = 1 << 20
-# Before it, the agent drops what it has read so far (guest-sync-delimited).
-_SENTINEL = b"\xff"
 _QUESTIONS = ("guest-info", "guest-get-osinfo", "guest-network-get-interfaces")
 
 
@@ -75,12 +73,11 @@ class Agent:
         if not self.up and (self._asked is None or now - self._asked >= _ASK_EVERY):
             self._asked = now
             self._number += 1
-            arguments = {"id": self._number}
-            self._say({"execute": "guest-sync-delimited", "arguments": arguments}, _SENTINEL)
+            self._say({"execute": "guest-sync", "arguments": {"id": self._number}})
         self._receive()
         *lines, self._received = self._received.split(b"\n")
         for line in lines:
-            self._take(line.rpartition(_SENTINEL)[2], now)
+            self._take(line, now)
 
     def _receive(self) -> None:
         try:
@@ -98,18 +95,20 @@ class Agent:
         if not isinstance(answer, dict) or not answer.keys() & {"return", "error"}:
             return
         told = answer.get("return")
-        if isinstance(told, int):
-            # The answer to a guest-sync-delimited is its number.
-            if not self.up and 0 < told <= self._number:
-                self.up = True
-                self._up_since = now
-                self._waiting = list(_QUESTIONS)
-                self._say({"execute": self._waiting[0]})
-            return
-        if self._waiting:
+        if isinstance(told, int) and not self.up and 0 < told <= self._number:
+            # The answer to a guest-sync is its number.
+            self.up = True
+            self._up_since = now
+            self._waiting = list(_QUESTIONS)
+            self._ask()
+        elif self._waiting and answer.get("id") == self._waiting[0]:
             self._note(self._waiting.pop(0), told)
-            if self._waiting:
-                self._say({"execute": self._waiting[0]})
+            self._ask()
+
+    def _ask(self) -> None:
+        """Ask the next question; its answer is told from others by the id, which comes back."""
+        if self._waiting:
+            self._say({"execute": self._waiting[0], "id": self._waiting[0]})
 
     def _note(self, question: str, told: Any) -> None:
         facts = self.facts
@@ -126,8 +125,8 @@ class Agent:
                 if isinstance(address, dict)
             )
 
-    def _say(self, question: dict[str, Any], before: bytes = b"") -> None:
+    def _say(self, question: dict[str, Any]) -> None:
         try:
-            self._ours.send(before + json.dumps(question).encode() + b"\n")
+            self._ours.send(json.dumps(question).encode() + b"\n")
         except OSError:
             return  # The channel is full of questions, or QEMU has ended.

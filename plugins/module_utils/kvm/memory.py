@@ -123,7 +123,10 @@ def _wait(place: Path, needed: int, timeout: float) -> tuple[int, Path]:
         if time.monotonic() >= deadline:
             held = "no other check runs"
             if others:
-                held = f"{len(others)} other checks hold {sum(o.amount for o in others)} MiB"
+                amount = sum(other.amount for other in others)
+                held = (
+                    f"{len(others)} other check{'s hold' if others[1:] else ' holds'} {amount} MiB"
+                )
             raise BootCheckError(
                 f"The check needs {needed} MiB of memory, and after {timeout:.0f} s {max(0, free)}"
                 f" MiB are free: of {memory.total} MiB {memory.available} are available, {held}.",
