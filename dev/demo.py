@@ -79,12 +79,25 @@ def conversion_host() -> dict[str, str]:
     return dict(item.split("=", 1) for item in shlex.split(text))
 
 
+def expected(guest: Guest) -> list[dict[str, Any]]:
+    """Return where the guest answered before, and what it said, for the inventory."""
+    return [
+        {
+            "address": nic.address,
+            "mac": nic.mac,
+            "port": guest.answer_port,
+            "pattern": f"^{guest.answer_line}$",
+        }
+        for nic in guest.nics
+    ]
+
+
 def write_inventory(guest: Guest, vcenter: Vcsim) -> Path:
     """Write the inventory: one host, which is the VM, and how to reach vCenter."""
     host = conversion_host()
     inventory = {
         "all": {
-            "hosts": {guest.hostname: {}},
+            "hosts": {guest.hostname: {"migrate_expect": expected(guest)}},
             "vars": {
                 "migrate_vcenter_hostname": vcenter.hostname,
                 "migrate_vcenter_port": vcenter.port,
@@ -146,6 +159,8 @@ def show_files(directory: Path) -> None:
         "report.json": "hyper2kvm's report",
         "console.log": "what the guest said while it booted",
         "screenshot.png": "its screen",
+        "result.json": "how it booted, and where it answered",
+        ".pcap": "what passed its NIC",
     }
     for path in sorted(path for path in directory.rglob("*") if path.is_file()):
         note = next((text for end, text in what.items() if path.name.endswith(end)), "")
@@ -191,8 +206,18 @@ def show_boot(directory: Path, guest: Guest, manifest: dict[str, Any]) -> None:
     conversion = json.loads((directory / "out/conversion.json").read_text(encoding="utf-8"))
     outputs = conversion["outputs"]
     intact = all(digest(Path(output["path"])) == output["checksum"] for output in outputs)
+    check = json.loads((directory / "out/boot-check/result.json").read_text(encoding="utf-8"))
     for ok, text in (
         (any(f"{guest.hostname} login:" in line for line in lines), "reached its login prompt"),
+        *(
+            (
+                answer["answered"],
+                f"{answer['address']} answers as it did under vSphere: port {answer['port']} says"
+                f" {answer['read'].strip()!r}",
+            )
+            for answer in check["answers"]
+        ),
+        (bool(check["answers"]), "every static address was asked for on a network of its own"),
         (unchanged, "the exported disks have the digests of the manifest"),
         (intact, "the converted disks are what they were before the boot check"),
     ):
@@ -219,7 +244,8 @@ def main() -> None:
     with clock.step(
         "Build the guest",
         "A real Debian that depends on VMware's hardware: /dev/sda1 in fstab and on the kernel's",
-        "command line, no virtio driver in its initramfs. And a data disk with known files.",
+        "command line, no virtio driver in its initramfs, a static address on the interface ens192.",
+        "And a data disk with known files.",
     ):
         guest = debian_bios.build()
         for disk in (guest.boot, guest.data):

@@ -166,8 +166,8 @@ options:
     default: true
   evidence_dir:
     description:
-      - Directory for C(console.log), C(screenshot.png) and C(nic-0.pcap) and so on; C(boot-check) in O(output_dir),
-        or beside the first disk, when left out.
+      - Directory for C(console.log), C(screenshot.png), what passed each NIC (C(nic-0.pcap) and so on), and this
+        module's result (C(result.json)); C(boot-check) in O(output_dir), or beside the first disk, when left out.
     type: path
   isolation:
     description:

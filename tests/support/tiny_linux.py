@@ -28,7 +28,7 @@ _SCRIPT_SIZE = 64 * 1024
 _BUSYBOX = Path("/bin/busybox")
 _AGENT = Path("/usr/sbin/qemu-ga")
 _GRUB = Path("/usr/lib/grub/i386-pc")
-_GRUB_MODULES = ("biosdisk", "part_msdos", "ext2", "normal", "linux", "serial", "terminal")
+_GRUB_MODULES = ("biosdisk", "part_msdos", "ext2", "normal", "linux")
 # What a UEFI machine boots that has no boot entries, and the loader that shim starts next.
 _SHIM = Path("/usr/lib/shim/shimx64.efi.signed")
 _SIGNED_GRUB = Path("/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")
@@ -49,10 +49,8 @@ dd if=/dev/vdb bs=65536 count=1 2> /dev/null | tr -d '\\0' > /script
 while true; do sleep 3600; done
 """
 
+# OVMF shows its console on the serial line, and SeaBIOS its screen: GRUB need not know it.
 _MENU = f"""\
-serial --unit=0 --speed=115200
-terminal_input serial
-terminal_output serial
 linux PREFIX/vmlinuz {_COMMAND_LINE}
 initrd PREFIX/initrd
 boot

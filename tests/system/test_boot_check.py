@@ -51,7 +51,13 @@ def test_a_guest_that_comes_up(tmp_path: Path) -> None:
     evidence = tmp_path / "boot-check"
     assert result["console_path"] == str(evidence / "console.log")
     assert b"web01 login:" in (evidence / "console.log").read_bytes()
-    assert sorted(path.name for path in evidence.iterdir()) == ["console.log", "screenshot.png"]
+    assert sorted(path.name for path in evidence.iterdir()) == [
+        "console.log",
+        "result.json",
+        "screenshot.png",
+    ]
+    recorded = json.loads((evidence / "result.json").read_text())
+    assert {**recorded, "changed": False} == {key: result[key] for key in {*recorded, "changed"}}
 
 
 def test_the_screenshot_is_a_picture(tmp_path: Path) -> None:
@@ -132,6 +138,8 @@ def test_the_manifest_says_what_to_boot(tmp_path: Path) -> None:
         ("\r\nALERT!  /dev/sda1 does not exist.\r\n(initramfs) ", "initramfs"),
         ("\r\nEntering rescue mode...\r\ngrub rescue> ", "grub_rescue"),
         ("\r\nYou are in emergency mode.\r\n", "emergency_mode"),
+        ("\r\nPlease unlock disk sda3_crypt: ", "passphrase"),
+        ("\r\nerror: you need to load the kernel first.\r\n", "grub_error"),
     ],
 )
 def test_a_guest_that_is_stuck_fails_at_once(tmp_path: Path, text: str, state: str) -> None:
@@ -145,6 +153,7 @@ def test_a_guest_that_is_stuck_fails_at_once(tmp_path: Path, text: str, state: s
     assert result["console_path"] in result["msg"]
     assert Path(result["screenshot_path"]).exists()
     assert result["images"][0]["unchanged"] is True
+    assert json.loads((tmp_path / "boot-check/result.json").read_text())["state"] == state
 
 
 def test_an_empty_disk(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..atomic import write_text
 from ..hyper2kvm.record import file_checksum
 from ..sandbox.confinement import BASE_ENVIRONMENT, Confinement
 from ..sandbox.kvm_device import kvm_works
@@ -31,6 +33,7 @@ from .tpm import running_tpm
 
 CONSOLE_NAME = "console.log"
 SCREENSHOT_NAME = "screenshot.png"
+RESULT_NAME = "result.json"
 
 # How it is known that the machine is up.
 READY_CONSOLE = "console"
@@ -122,18 +125,21 @@ def check_boot(check: Check) -> dict[str, Any]:
             )
         images.append({"path": str(disk.path), "checksum": state.checksum, "unchanged": True})
     result["images"] = images
+    missing = [answer for answer in result["answers"] if _is_missing(answer)]
+    told = "; ".join(f"{_place_of(answer)}: {answer['reason']}" for answer in missing)
+    if result["booted"] and missing and check.require_answers:
+        result.update(state="no_answer", reason=told)
+    write_text(check.evidence / RESULT_NAME, json.dumps(result, indent=2, sort_keys=True) + "\n")
     if not result["booted"]:
         raise BootCheckError(
             f"The machine did not boot: {result['reason']}. Its console: {result['console_path']}.",
             **result,
         )
-    missing = [answer for answer in result["answers"] if _is_missing(answer)]
-    if missing and check.require_answers:
-        told = "; ".join(f"{_place_of(answer)}: {answer['reason']}" for answer in missing)
+    if "state" in result:
         raise BootCheckError(
             f"The machine booted, and does not answer where it is to answer: {told}.",
             action="What passed its NICs is in the captures that nics[].capture_path names.",
-            **{**result, "state": "no_answer", "reason": told},
+            **result,
         )
     return result
 
