@@ -37,25 +37,6 @@ DEFAULT_PIPELINE: dict[str, dict[str, Any]] = {
 DEFAULT_FORMAT = "qcow2"
 
 
-def build(
-    artifacts: Artifacts, settings: Mapping[str, Any], *, boot_disk: str = ""
-) -> dict[str, Any]:
-    """Return the document for the artifacts, with the user's settings over what they say.
-
-    Args:
-        artifacts: What is known of the VM and its disks.
-        settings: The contract's fields that the user sets, by their names.
-        boot_disk: Id of the disk that boots, where the user says it.
-
-    Raises:
-        ManifestError: boot_disk names no disk.
-    """
-    return merged(
-        defaults(artifacts.directory, settings),
-        merged(describe(artifacts, boot_disk=boot_disk), settings),
-    )
-
-
 def describe(artifacts: Artifacts, *, boot_disk: str = "") -> dict[str, Any]:
     """Return the part of the document that the source determines: source, vm, disks, nics, metadata, notes.
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..vmdk.completeness import check_ends
-from ..vmdk.header import VmdkError
+from ..vmdk.header import SECTOR, VmdkError
 from .findings import ManifestError
-from .images import SECTOR, VHDX_REGIONS, Image
+from .images import VHDX_REGIONS, Image
 
 _AGAIN = "The file is not complete: export or copy it again."
-#: Of an L1 table of qcow2: 1 GiB of tables describe 512 TiB, and nothing larger is looked at.
+#: Entries of an L1 table of qcow2: with clusters of 64 KiB so many describe 512 TiB, in 8 MiB.
 _L1_LIMIT = 1 << 20
 
 

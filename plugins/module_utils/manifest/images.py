@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ..vmdk.header import FLAG_COMPRESSED, FLAG_MARKERS, SECTOR
 from .findings import ManifestError
 
-SECTOR = 512
+#: Grains are compressed, and markers stand between them.
+_STREAM_OPTIMIZED = FLAG_COMPRESSED | FLAG_MARKERS
 #: Where a VHDX has its first region table, in bytes.
 VHDX_REGIONS = 192 * 1024
 #: A descriptor file of VMDK is text of a few hundred bytes; VMware's own limit is 20 sectors inside a sparse file.
@@ -124,23 +126,22 @@ def _qcow2(path: Path, file: BinaryIO, head: bytes, size: int) -> Image:
     return Image("qcow2", size, capacity, f"version {version}", tuple(refers))
 
 
-def _vmdk_sparse(path: Path, _file: BinaryIO, head: bytes, size: int) -> Image:
+def _vmdk_sparse(_path: Path, file: BinaryIO, head: bytes, size: int) -> Image:
     """VMware's Virtual Disk Format 5.0, SparseExtentHeader: flags at 8, capacity in sectors at 12."""
     flags, capacity = struct.unpack_from("<IQ", head, 8)
-    # Bits 16 and 17: grains are compressed, and markers stand between them.
-    stream = flags & 0x30000 == 0x30000
+    stream = flags & _STREAM_OPTIMIZED == _STREAM_OPTIMIZED
     descriptor_offset, descriptor_size = struct.unpack_from("<QQ", head, 28)
     refers: tuple[str, ...] = ()
     if descriptor_offset and descriptor_size:
-        _file.seek(descriptor_offset * SECTOR)
-        text = _file.read(min(descriptor_size * SECTOR, _DESCRIPTOR_LIMIT)).split(b"\0", 1)[0]
-        refers = _foreign_extents(text.decode("utf-8", "replace"), path.name)
+        file.seek(descriptor_offset * SECTOR)
+        text = file.read(min(descriptor_size * SECTOR, _DESCRIPTOR_LIMIT)).split(b"\0", 1)[0]
+        refers = _foreign_extents(text.decode("utf-8", "replace"))
     return Image(
         "vmdk", size, capacity * SECTOR, "streamOptimized" if stream else "monolithicSparse", refers
     )
 
 
-def _vmdk_descriptor(path: Path, file: BinaryIO, _head: bytes, size: int) -> Image:
+def _vmdk_descriptor(_path: Path, file: BinaryIO, _head: bytes, size: int) -> Image:
     """The text form of the same document: extents that lie in other files."""
     file.seek(0)
     text = file.read(_DESCRIPTOR_LIMIT).decode("utf-8", "replace")
@@ -156,7 +157,7 @@ def _vmdk_descriptor(path: Path, file: BinaryIO, _head: bytes, size: int) -> Ima
     )
 
 
-def _foreign_extents(text: str, _own: str) -> tuple[str, ...]:
+def _foreign_extents(text: str) -> tuple[str, ...]:
     """A sparse file that holds its descriptor has itself as its extent, under the name that it was written with."""
     names = [name for _sectors, _kind, name in _EXTENT.findall(text)]
     parent = re.search(r'^parentFileNameHint\s*=\s*"([^"]*)"', text, re.MULTILINE)
