@@ -79,7 +79,6 @@ def _physical(entry: dict[str, Any], path: str) -> Interface:
         id=str(name or mac),
         name=str(name or ""),
         mac=mac,
-        names_itself=bool(mac and name),
         dhcp=any(str(subnet.get("type")).startswith("dhcp") for subnet in subnets),
         addresses=addresses(texts),
         gateway=next((host(str(s["gateway"])) for s in subnets if s.get("gateway")), ""),

@@ -54,10 +54,9 @@ def read_rhel(files: GuestFiles) -> list[Interface]:
     general = _settings(files, "/etc/sysconfig/network")
     found: list[Interface] = []
     masters: dict[str, list[str]] = {}
-    renames = files.exists("/usr/lib/udev/rename_device") or files.exists("/lib/udev/rename_device")
     for path in _paths(files, RHEL_DIRECTORY):
         settings = _settings(files, path)
-        interface = rhel_interface(settings, path, general, renames)
+        interface = rhel_interface(settings, path, general)
         for key in ("MASTER", "BRIDGE", "TEAM_MASTER"):
             if settings.get(key):
                 masters.setdefault(settings[key], []).append(interface.id)
@@ -74,16 +73,13 @@ def read_rhel(files: GuestFiles) -> list[Interface]:
     ]
 
 
-def rhel_interface(
-    settings: Mapping[str, str], path: str, general: Mapping[str, str], renames: bool = True
-) -> Interface:
+def rhel_interface(settings: Mapping[str, str], path: str, general: Mapping[str, str]) -> Interface:
     """Return the interface of one of RHEL's files.
 
     Args:
         settings: The file's.
         path: The file.
         general: Those of /etc/sysconfig/network.
-        renames: Whether the guest gives the name to HWADDR (initscripts' rename_device).
     """
     name = settings.get("DEVICE", "")
     kind, lower, tag = _rhel_nature(settings, name)
@@ -105,7 +101,6 @@ def rhel_interface(
         id=name or path,
         name=name,
         mac=mac,
-        names_itself=bool(mac and name and renames),
         kind=kind,
         lower=lower,
         tag=tag,

@@ -64,7 +64,7 @@ class Interface:
         id: What other entries of the same manager call it.
         name: The name that it must have in the kernel; "" where it is found otherwise.
         mac: The MAC address that it is found by, "" where it is found otherwise.
-        names_itself: Whether the manager gives the name to the MAC address.
+        names_itself: Whether the manager gives the name to the MAC address, before udev names NICs.
         found_by: Anything else that it is found by: "driver vmxnet3", "path pci-0000:0b:00.0".
         kind: ETHERNET, BOND, BRIDGE, VLAN or OTHER.
         lower: The ids of the interfaces that it stands on.

@@ -273,7 +273,7 @@ config:
     interfaces, unreadable = cloud_init.read(files)
     assert unreadable == []
     (found,) = interfaces
-    assert (found.name, found.mac, found.names_itself) == ("ens192", MAC, True)
+    assert (found.name, found.mac) == ("ens192", MAC)
     assert (found.addresses, found.gateway) == ((FIRST,), "192.0.2.1")
     assert cloud_init.would_write(files)
     (repair,) = cloud_init.keep_from_writing(files)

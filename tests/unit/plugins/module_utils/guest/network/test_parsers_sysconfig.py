@@ -38,7 +38,6 @@ def test_rhels_files(tmp_path: Path) -> None:
     files = tree(
         tmp_path,
         {
-            "/usr/lib/udev/rename_device": "",
             "/etc/sysconfig/network": "GATEWAY=192.0.2.1\n",
             f"{place}/ifcfg-lo": "DEVICE=lo\n",
             f"{place}/ifcfg-ens192": (
@@ -59,7 +58,7 @@ def test_rhels_files(tmp_path: Path) -> None:
     found = by_id(ifcfg.read_rhel(files))
     assert "scrap" not in found and "lo" not in found
     first = found["ens192"]
-    assert (first.mac, first.names_itself, first.automatic) == (MAC, True, True)
+    assert (first.mac, first.automatic) == (MAC, True)
     assert first.addresses == (
         FIRST,
         Address("198.51.100.10", 25),
