@@ -162,10 +162,10 @@ class TestMending:
 
     def test_an_initramfs_that_carries_a_changed_file_is_made_anew(self, tmp_path: Path) -> None:
         make_tree(tmp_path)
-        rules = "etc/udev/rules.d/70-persistent-net.rules"
-        write(tmp_path, {INITRAMFS: initramfs(NEEDED, [rules])})
+        carried = "etc/modprobe.d/ours.conf"
+        write(tmp_path, {INITRAMFS: initramfs(NEEDED, [carried])})
         tools = GuestWithTools(tmp_path)
-        mend(guest(tools), examine(guest(tools)), written=[f"/{rules}"], timeout=10)
+        mend(guest(tools), examine(guest(tools)), written=[f"/{carried}"], timeout=10)
         assert tools.ran == [["/usr/sbin/update-initramfs", "-u", "-k", VERSION]]
 
     def test_a_tool_that_fails_is_quoted(self, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.boot.tool
     INITRAMFS_TOOLS_MODULES,
     find_tool,
     list_modules,
+    listed_modules,
     lost_modules,
     put_back_listed,
 )
@@ -30,6 +31,12 @@ def test_a_module_that_became_part_of_a_comment_comes_back(tmp_path: Path) -> No
     assert repair.before.startswith("ext4# Added by hyper2kvm")
     assert files.read(INITRAMFS_TOOLS_MODULES).decode() == FIXED.replace("ext4#", "ext4\n#")
     assert put_back_listed(files, ORIGINAL) == []
+
+
+def test_what_counts_as_listed() -> None:
+    # As mkinitramfs reads it: a comment begins its line, and options follow a module.
+    text = "#ext3\n # ext2\nraid1 option=1\n\next4# Added\n"
+    assert set(listed_modules(text)) == {"#", "raid1", "ext4#"}
 
 
 def test_a_module_that_is_gone_comes_back_too(tmp_path: Path) -> None:
