@@ -39,25 +39,36 @@ class TlsStream:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
         self._memory = memoryview(bytearray(_RECEIVE))
+        self._drained = False  # nothing can be decrypted before more is received
         self._readers = 0
         self._closed = False
         self._shake_hands()
 
     def recv_into(self, buffer: memoryview) -> int:
-        """Fill a part of the buffer and return how much, at least a byte; 0 at the end.
+        """Fill as much of the buffer as has arrived, at least a byte, and return how much; 0 at
+        the end.
 
         Raises:
             ssl.SSLError, OSError: The connection broke, or what came was tampered with.
         """
-        while True:
-            try:
-                return int(self._tls.read(len(buffer), buffer))
-            except ssl.SSLWantReadError:
-                self._send_pending()
-                if not self._receive():
-                    return 0
-            except ssl.SSLZeroReturnError:
+        read, filled, size = self._tls.read, 0, len(buffer)
+        # What has been received may be less than a record, or hold no data.
+        while not filled:
+            if self._drained and not self._receive():
                 return 0
+            try:
+                while filled < size:
+                    # OpenSSL gives a record at a time, and nothing when the server has said goodbye.
+                    count = int(read(size - filled, buffer[filled:]))
+                    if not count:
+                        return filled
+                    filled += count
+            except ssl.SSLWantReadError:
+                self._drained = True
+                self._send_pending()
+            except ssl.SSLZeroReturnError:
+                return filled
+        return filled
 
     def sendall(self, data: bytes) -> None:
         """Send all of it."""
@@ -101,6 +112,7 @@ class TlsStream:
     def _receive(self) -> int:
         count = self.connection.recv_into(self._memory)
         self._incoming.write(self._memory[:count])
+        self._drained = not count
         return count
 
     def _send_pending(self) -> None:
