@@ -98,6 +98,7 @@ def test_put_back_leaves_the_guest_as_it_was(guest: DirectoryFiles, tmp_path: Pa
     before = everything(tmp_path)
     kept = Kept.from_values(json.loads(json.dumps(keep(guest).as_values())))
     spoil(guest, KEYFILE)
+    guest.write(KEYFILE, guest.read(KEYFILE).replace(b"password=", b"802-1x.password = x"))
     spoil(guest, "/etc/network/interfaces")
     guest.remove("/etc/netplan/a.yaml")
     guest.remove("/etc/netplan/link.yaml")
