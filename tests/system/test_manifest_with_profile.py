@@ -144,7 +144,7 @@ def test_overrides_win_over_the_profile_and_the_manifest_over_both(
         ("pipeline: {fix: {fstab_mode: all}}\n", "is 'all', which is not one of"),
         ("pipelines: {fix: {enabled: true}}\n", "pipelines is not a field"),
         ("description: nothing\n", "enables no stage"),
-        ("pipeline: {convert: {enabled: true}}\noptions: {dry_run: true}\n", "asks for a dry run"),
+        ("pipeline: {convert: {enabled: true}}\noptions: {dry_run: true}\n", "about the stage fix"),
     ],
 )
 def test_profiles_that_do_not_fit(
