@@ -20,6 +20,9 @@ _SIZE = 1 << 20
 
 _PLACE = b"\xde\xc0"  # where the text's address goes
 _SET_UP = bytes.fromhex("31c0 8ed8 8ec0 8ed0 bc007c")  # ds = es = ss = 0, sp below the code
+# SeaBIOS repeats its screen on the serial port a few characters a timer tick: let it finish, or
+# its last ones get between ours. cx = 10; sti; hlt until the next tick, ten times.
+_WAIT = bytes.fromhex("b90a00 fb f4 e2fd")
 _HALT = bytes.fromhex("f4 ebfd")  # hlt, and again
 
 # al = a byte to send: wait until the transmitter is empty, then send, until a zero byte.
@@ -46,7 +49,7 @@ def disk(
         print_second_disk: Then say what the second disk begins with.
         power_off: Switch the machine off at the end instead of halting.
     """
-    code = _SET_UP
+    code = _SET_UP + _WAIT
     if write_to_disk:
         # ah = 3 (write), al = 1 sector; from es:bx; cylinder 0, sector 2; drive 80h.
         code += bytes.fromhex("b80103 bb007c b90200 ba8000 cd13")
