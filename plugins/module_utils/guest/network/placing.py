@@ -63,18 +63,20 @@ def place(interfaces: Sequence[Interface], udev: Udev, nics: Sequence[Nic]) -> P
     for interface in interfaces:
         if interface.kind == ETHERNET and interface.name and not interface.is_pattern:
             settle(interface.name, by_mac.get(interface.mac), f"by MAC, {interface.path}")
+    kernels_own = any(_KERNEL_NAME.fullmatch(name) for name in names)
     for name in names:
         match = _BY_MAC.fullmatch(name)
         mac = ":".join(re.findall("..", match.group(1))) if match else ""
         settle(name, by_mac.get(mac), "by the MAC in the name")
-        for nic in nics:
+        # With net.ifnames=0 a file for ens192 is a leftover, unless nothing else is there.
+        for nic in nics if udev.predictable or not kernels_own else ():
             settle(name, nic if _is_slot(name, nic) else None, f"by PCI slot {nic.slot}")
     for interface in interfaces:
         texts = {each.address for each in interface.addresses}
         same = [nic for nic in nics if texts & set(nic.addresses)]
         if interface.kind == ETHERNET and interface.name in names and len(same) == 1:
             settle(interface.name, same[0], "by the address that VMware Tools reported")
-    if not udev.predictable or any(_KERNEL_NAME.fullmatch(name) for name in names):
+    if not udev.predictable or kernels_own:
         for name, nic in zip(_kernel_names(len(nics)), in_kernel_order(nics)):
             if name in names or not udev.predictable:
                 settle(name, nic, "by the order of the PCI slots")

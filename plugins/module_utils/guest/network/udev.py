@@ -160,16 +160,20 @@ def parse_link(sections: list[Section], path: str) -> list[Naming]:
 def command_line(files: GuestFiles) -> dict[str, str]:
     """Return what net.ifnames and biosdevname are where the kernel is started.
 
-    The boot loader's own files count; /etc/default/grub, from which one is made, where none says it.
+    The first entry of the boot loader's own files counts, of entries in files of their own the
+    last by name; /etc/default/grub, from which such a file is made, where there is none.
     """
-    found: dict[str, str] = {}
     for pattern in _COMMAND_LINES:
-        for path in expand(files, pattern):
+        for path in reversed(expand(files, pattern)):
             if files.is_file(path):
                 for line in read_text(files, path).splitlines():
+                    # $kernelopts is what grubenv holds.
+                    if "$kernelopts" in line:
+                        continue
                     if _BOOT_LINE.match(line) or path == "/etc/kernel/cmdline":
-                        found.update(_SWITCH.findall(line))
-    if not found and files.is_file(_DEFAULTS):
+                        return dict(_SWITCH.findall(line))
+    found: dict[str, str] = {}
+    if files.is_file(_DEFAULTS):
         for line in read_text(files, _DEFAULTS).splitlines():
             if line.lstrip().startswith("GRUB_CMDLINE_LINUX"):
                 found.update(_SWITCH.findall(line))

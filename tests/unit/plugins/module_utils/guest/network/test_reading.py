@@ -113,6 +113,15 @@ def test_the_kernels_names_go_by_the_slots(tmp_path: Path, line: str) -> None:
     assert "nic-0, nic-1" in turned.findings[0].action
 
 
+def test_a_leftover_of_the_other_kind_of_name_is_not_believed(tmp_path: Path) -> None:
+    files = tree(tmp_path, {**interfaces("ens192", "eth0"), GRUB: "linux /a net.ifnames=0\n"})
+    reading = read_network(files, (ONE,))
+    assert named(reading) == {"eth0": "nic-0"} and "ens192" in reading.findings[0].message
+    files.write(GRUB, b"linux /a\nlinux /b net.ifnames=0\n")
+    reading = read_network(files, (ONE,))
+    assert named(reading) == {"ens192": "nic-0"} and "eth0" in reading.findings[0].message
+
+
 def test_the_fifth_nic_of_a_vm_comes_before_the_second() -> None:
     slots = (160, 192, 224, 256, 1184)
     nics = [Nic(f"nic-{n}", f"00:50:56:00:00:0{n}", slot) for n, slot in enumerate(slots)]
@@ -209,8 +218,17 @@ def test_a_reading_travels_as_json(tmp_path: Path) -> None:
     ("contents", "predictable", "ifnames"),
     [
         ({GRUB: "linux /a net.ifnames=0\n"}, False, "0"),
+        ({"/etc/default/grub": 'GRUB_CMDLINE_LINUX="net.ifnames=0"\n'}, False, "0"),
         (
             {GRUB: "linux /a\n", "/etc/default/grub": 'GRUB_CMDLINE_LINUX="net.ifnames=0"\n'},
+            True,
+            "",
+        ),
+        (
+            {
+                "/boot/loader/entries/a.conf": "options $kernelopts\n",
+                "/boot/grub2/grubenv": "# GRUB\nkernelopts=root=x net.ifnames=0 quiet\n",
+            },
             False,
             "0",
         ),
