@@ -38,6 +38,10 @@ options:
     description: Variables for libguestfs, as in O(hypersdk.hyper2kvm.hyper2kvm_convert#module:environment).
     type: dict
     default: {}
+  directory:
+    description:
+      - A directory to tell the free space of, such as that of all VMs. It need not exist yet.
+    type: path
 extends_documentation_fragment:
   - hypersdk.hyper2kvm.attributes
   - hypersdk.hyper2kvm.attributes.info_module
@@ -106,6 +110,47 @@ qemu_img_version:
   returned: success
   type: str
   sample: 7.2.22
+swtpm_version:
+  description: Version of swtpm, which emulates TPMs, empty when it is missing.
+  returned: success
+  type: str
+  sample: 0.7.1
+virt_install_version:
+  description: Version of virt-install, which M(hypersdk.hyper2kvm.kvm_domain) needs, empty when it is missing.
+  returned: success
+  type: str
+  sample: 4.1.0
+libvirt_version:
+  description: Version of libvirt's client, empty when it is missing.
+  returned: success
+  type: str
+  sample: 9.0.0
+uefi:
+  description: Whether there is firmware for UEFI machines.
+  returned: success
+  type: bool
+secure_boot:
+  description: Whether there is firmware for UEFI machines with Secure Boot, with keys enrolled.
+  returned: success
+  type: bool
+hivex:
+  description: Whether hivex' Python binding imports, which the registries of Windows guests need.
+  returned: success
+  type: bool
+nbd:
+  description: Whether the kernel's nbd module is loaded. Nothing in this collection needs it.
+  returned: success
+  type: bool
+python_version:
+  description: Version of the Python that runs hyper2kvm.
+  returned: success
+  type: str
+  sample: 3.11.2
+free_mb:
+  description: Free space of O(directory) in MiB, null when none is given.
+  returned: success
+  type: int
+  sample: 913408
 cpus:
   description: Number of CPUs.
   returned: success
@@ -124,6 +169,7 @@ problems:
 """
 
 from dataclasses import asdict
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -140,6 +186,7 @@ def main() -> None:
             "start_appliance": {"type": "bool", "default": False},
             "appliance_timeout": {"type": "int", "default": 600},
             "environment": {"type": "dict", "default": {}},
+            "directory": {"type": "path"},
         },
         supports_check_mode=True,
     )
@@ -151,6 +198,7 @@ def main() -> None:
                 start_appliance=parameters["start_appliance"],
                 appliance_timeout=parameters["appliance_timeout"],
                 environment={key: str(value) for key, value in parameters["environment"].items()},
+                directory=Path(parameters["directory"]) if parameters["directory"] else None,
             )
     except Hyper2KvmError as error:
         module.fail_json(**error.failure())

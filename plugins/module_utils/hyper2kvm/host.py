@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..kvm.errors import BootCheckError
+from ..kvm.firmware import find_uefi
 from ..sandbox.confinement import BUBBLEWRAP, NONE
 from ..sandbox.errors import SandboxError
 from ..sandbox.kvm_device import kvm_works
@@ -48,8 +50,17 @@ class HostFacts:
         libguestfs: Whether its appliance starts, None when that was not tried.
         qemu_version: Version of QEMU for x86-64.
         qemu_img_version: Version of qemu-img.
+        swtpm_version: Version of swtpm, for virtual TPMs.
+        virt_install_version: Version of virt-install, for domains.
+        libvirt_version: Version of libvirt's client.
+        uefi: Whether there is firmware for UEFI machines.
+        secure_boot: Whether there is firmware with keys enrolled.
+        hivex: Whether hivex' binding imports, for registries of Windows guests.
+        nbd: Whether the nbd kernel module is loaded; nothing here needs it.
+        python_version: Version of the interpreter beside hyper2kvm.
         cpus: Number of CPUs.
         memory_mb: Memory in MiB.
+        free_mb: Free space of the directory that was asked about, in MiB.
         problems: A sentence for everything that does not work.
     """
 
@@ -63,8 +74,17 @@ class HostFacts:
     libguestfs: bool | None
     qemu_version: str
     qemu_img_version: str
+    swtpm_version: str
+    virt_install_version: str
+    libvirt_version: str
+    uefi: bool
+    secure_boot: bool
+    hivex: bool
+    nbd: bool
+    python_version: str
     cpus: int
     memory_mb: int
+    free_mb: int | None
     problems: tuple[str, ...]
 
 
@@ -74,6 +94,7 @@ def host_facts(
     start_appliance: bool,
     appliance_timeout: float,
     environment: Mapping[str, str],
+    directory: Path | None = None,
 ) -> HostFacts:
     """Try what a conversion needs and return what works.
 
@@ -83,6 +104,7 @@ def host_facts(
             with KVM and half a minute without. It is built the first time, and kept.
         appliance_timeout: Seconds that this may take.
         environment: Variables for hyper2kvm and libguestfs.
+        directory: Where the VMs' directories are, or will be.
     """
     problems: list[str] = []
     sandboxed = _sandbox_works(problems)
@@ -128,8 +150,21 @@ def host_facts(
         libguestfs=appliance,
         qemu_version=qemu,
         qemu_img_version=qemu_img,
+        swtpm_version=_version_of(["swtpm", "--version"]),
+        virt_install_version=_version_of(["virt-install", "--version"]),
+        libvirt_version=_version_of(["virsh", "--version"]),
+        uefi=_firmware_is_there(secure_boot=False),
+        secure_boot=_firmware_is_there(secure_boot=True),
+        hivex=_imports("hivex", isolation, installation),
+        nbd=Path("/sys/module/nbd").is_dir(),
+        python_version=_version_of(
+            [str(installation.interpreter), "--version"], installation=installation
+        )
+        if installation
+        else "",
         cpus=os.cpu_count() or 1,
         memory_mb=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (1024 * 1024),
+        free_mb=None if directory is None else _free_space(directory) // (1024 * 1024),
         problems=tuple(problems),
     )
 
@@ -156,6 +191,32 @@ def _hyper2kvm(
         problems.append(str(error))
         return installation, False
     return installation, True
+
+
+def _firmware_is_there(*, secure_boot: bool) -> bool:
+    try:
+        find_uefi(secure_boot=secure_boot)
+    except BootCheckError:
+        return False
+    return True
+
+
+def _imports(name: str, isolation: str, installation: Installation | None) -> bool:
+    if installation is None:
+        return False
+    argv = [str(installation.interpreter), "-I", "-c", f"import {name}"]
+    try:
+        return run(argv, readonly=installation.directories, timeout=_QUICK, isolation=isolation).ok
+    except SandboxError:
+        return False
+
+
+def _free_space(directory: Path) -> int:
+    """Return what the user may still write there, in bytes; below it where it is not made yet."""
+    while not directory.exists() and directory != directory.parent:
+        directory = directory.parent
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize
 
 
 def _version_of(
