@@ -58,16 +58,14 @@ class Repaired:
     """What was done to a guest after FIX.
 
     Attributes:
-        guest: Its state, as plain values.
+        guest: Its state, as plain values, and how many seconds each part took.
         repairs: What was changed.
         findings: What is wrong with it still.
-        seconds: How long each part took.
     """
 
     guest: dict[str, Any]
     repairs: tuple[Repair, ...]
     findings: tuple[Finding, ...]
-    seconds: dict[str, float]
 
     def result(self) -> dict[str, Any]:
         """Return it as keys of a module's result."""
@@ -165,10 +163,9 @@ class GuestSession:
             None,
         )
         return Repaired(
-            guest=document["guest"],
+            guest={**document["guest"], "seconds": document["seconds"]},
             repairs=tuple(Repair(**repair) for repair in document["repaired"]),
             findings=_findings(document),
-            seconds=document["seconds"],
         )
 
     def _ask(

@@ -130,7 +130,7 @@ def test_a_guest_that_lacks_nothing_passes() -> None:
 
 def test_a_guest_that_would_not_boot() -> None:
     found = [finding("warning", "w."), finding("error", "No virtio."), finding("error", "No root.")]
-    repaired = Repaired({"os": {}}, (Repair("Did something", "/etc/x"),), tuple(found), {})
+    repaired = Repaired({"os": {}}, (Repair("Did something", "/etc/x"),), tuple(found))
     with pytest.raises(ConversionError, match=r"No virtio\. \(and 1 more\)") as caught:
         judge_guest(found, repaired)
     failure = caught.value.failure()
