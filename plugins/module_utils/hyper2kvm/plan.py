@@ -14,6 +14,7 @@ from ..sandbox.limits import UNLIMITED, Limits
 from .derived_manifest import enabled_stages
 from .disks import SourceDisk, source_disks
 from .errors import ConversionError
+from .hooks import check_hooks
 from .installation import Installation, find_installation
 from .outputs import output_path
 from .profile import with_profile
@@ -195,6 +196,7 @@ def make_plan(request: Request) -> Plan:
     """
     installation = find_installation(request.executable, isolation=request.isolation)
     request = replace(request, document=with_profile(request.document, installation))
+    check_hooks(request.document, installation)
     disks = source_disks(request.document, request.manifest_path)
     stages = enabled_stages(request.document, request.stages)
     target_format = request.target_format or request.document.get("output", {}).get(

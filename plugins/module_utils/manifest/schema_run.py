@@ -153,7 +153,8 @@ _HOOK: dict[str, Any] = {
     "type": "object",
     "properties": {
         "type": {
-            "description": "Kind of the hook.",
+            "description": "Kind of the hook. hyper2kvm 0.2.1 fails at every script, and in the sandbox that it is run "
+            "in here it reaches no web address: hyper2kvm_convert refuses both.",
             "type": "string",
             "enum": ["script", "python", "http"],
         },
@@ -172,7 +173,10 @@ _HOOK: dict[str, Any] = {
             "description": "Directory that the script starts in.",
             "type": "string",
         },
-        "module": {"description": "Python module; type python.", "type": "string"},
+        "module": {
+            "description": "Python module; type python. PYTHONPATH says where it is.",
+            "type": "string",
+        },
         "function": {"description": "Function of the module; type python.", "type": "string"},
         "url": {"description": "Address that is called; type http.", "type": "string"},
         "method": {"description": "HTTP method; POST when it is left out.", "type": "string"},
