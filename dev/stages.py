@@ -56,7 +56,7 @@ STAGES = (
     ),
     Stage("molecule", ("dev/molecule",), ("conversion-host", "simulator")),
     Stage("peers", ("dev/setup", "peers")),
-    Stage("test-guests", ("dev/pytest", "tests/guests"), ("guest",)),
+    Stage("test-guests", ("dev/pytest", "tests/guests"), ("conversion-host", "guest")),
     Stage("system", ("dev/system",), ("conversion-host", "simulator", "guest", "peers")),
 )
 

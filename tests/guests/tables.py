@@ -70,7 +70,7 @@ def _boot_rows(results: Path) -> list[list[str]]:
         cell = _booted(load_cell(results, guest, OURS, way), data=True)
         if ours and ours.said != "success":
             cell = f"refused: {_short(ours.said)}"
-        repaired = "; ".join(dict.fromkeys(_short(each) for each in ours.repaired)) if ours else ""
+        repaired = _repaired(ours.repaired) if ours else ""
         untouched = _booted(load_cell(results, guest, UNTOUCHED, way))
         rows.append([title, untouched, alone, cell, repaired])
     configured = load_cell(results, debian_uefi.NAME, CONFIGURED, debian_uefi.CONFIGURED.name)
@@ -99,6 +99,26 @@ def _network_rows(results: Path) -> list[list[str]]:
 def _network_row(results: Path, title: str, guest: str, way: str) -> list[str]:
     cells = [load_cell(results, guest, step, way) for step in (BEFORE, ALONE, OURS)]
     return [title, *(_answers(cell) for cell in cells)]
+
+
+# What is told by its number: the beginning of the sentence, and what it is of.
+_COUNTED = (
+    ("Put back a network file", "network files put back"),
+    ("Pinned ", "names pinned to their MAC addresses"),
+    ("Took away the copy", "copies of hyper2kvm's taken away"),
+)
+
+
+def _repaired(sentences: Sequence[str]) -> str:
+    words = []
+    for each in dict.fromkeys(sentences):
+        if not each.startswith(tuple(start for start, _of in _COUNTED)):
+            words.append(_short(each).split(", since", maxsplit=1)[0])
+    for start, what in _COUNTED:
+        number = sum(each.startswith(start) for each in sentences)
+        if number:
+            words.append(f"{number} {what}")
+    return "; ".join(words)
 
 
 def _booted(cell: Cell | None, *, data: bool = False) -> str:

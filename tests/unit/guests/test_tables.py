@@ -40,13 +40,22 @@ def test_what_was_not_run_is_empty(document: Path, tmp_path: Path) -> None:
 
 def test_cells_say_what_the_records_do(document: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"
-    lvm = "debian-lvm"
+    guest = "debian-btrfs"
     records: list[Cell | Conversion] = [
-        Cell(lvm, cells.UNTOUCHED, "", "", stopped="(initramfs)"),
-        Conversion(lvm, cells.ALONE, "", "success", 1.0, True, [], []),
-        Cell(lvm, cells.ALONE, "", "", stopped="Kernel panic"),
-        Conversion(lvm, cells.OURS, "", "success", 1.0, True, ["rebuilt a|b"], []),
-        Cell(lvm, cells.OURS, "", "", login=True, answers={"ens192": "lvm01"}, data_intact=True),
+        Cell(guest, cells.UNTOUCHED, "", "", stopped="(initramfs)"),
+        Conversion(guest, cells.ALONE, "", "success", 1.0, True, [], []),
+        Cell(guest, cells.ALONE, "", "", stopped="Kernel panic"),
+        Conversion(
+            guest,
+            cells.OURS,
+            "",
+            "success",
+            1.0,
+            True,
+            [*["Put back a network file of x"] * 2, "rebuilt a|b, since c"],
+            [],
+        ),
+        Cell(guest, cells.OURS, "", "", login=True, answers={"ens192": "lvm01"}, data_intact=True),
         Cell("debian-ways", cells.BEFORE, "nm-mac", "", login=True, answers={"ens192": "ways01"}),
         Cell(
             *("debian-ways", cells.ALONE, "nm-mac", ""),
@@ -63,7 +72,7 @@ def test_cells_say_what_the_records_do(document: Path, tmp_path: Path) -> None:
         "| stops: `(initramfs)` | says success; stops: `Kernel panic` | boots, data intact |"
         in text
     )
-    assert "rebuilt a\\|b" in text
+    assert "| rebuilt a\\|b; 2 network files put back |" in text
     assert row(document, "NetworkManager keyfiles, by MAC")[1:] == [
         "answers: ens192",
         "**silent: ens224**; answers: ens192",
