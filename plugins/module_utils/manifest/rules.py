@@ -196,9 +196,9 @@ def _run(document: dict[str, Any]) -> list[Finding]:
             Finding(
                 WARNING,
                 "libvirt_integration.enabled",
-                "libvirt_integration.enabled does nothing unless a domain.xml is in output.directory, "
-                "which hyper2kvm 0.2.1 doesn't write.",
-                "Put a domain.xml there first, or define the domain afterwards.",
+                "libvirt_integration.enabled does nothing: hyper2kvm 0.2.1 needs a domain.xml in output.directory that it "
+                "doesn't write, and hyper2kvm_convert leaves the section out.",
+                "Define the domain with kvm_domain, or with migrate_define of the role migrate.",
             )
         )
     return findings

@@ -236,8 +236,8 @@ HOOKS: dict[str, Any] = {
 }
 
 LIBVIRT_INTEGRATION: dict[str, Any] = {
-    "description": "What hyper2kvm does with libvirt at the end. It needs a domain.xml in output.directory, "
-    "which hyper2kvm 0.2.1 doesn't write by itself.",
+    "description": "What hyper2kvm does with libvirt at the end. It needs a domain.xml in output.directory, which "
+    "hyper2kvm 0.2.1 doesn't write by itself; hyper2kvm_convert leaves it out, and kvm_domain defines the domain.",
     "type": "object",
     "properties": {
         "enabled": _switch("Whether it does anything. hyper2kvm takes false when it is left out."),
