@@ -196,8 +196,8 @@ def _run(document: dict[str, Any]) -> list[Finding]:
             Finding(
                 WARNING,
                 "libvirt_integration.enabled",
-                "libvirt_integration.enabled does nothing: hyper2kvm 0.2.1 needs a domain.xml in output.directory that it "
-                "doesn't write, and hyper2kvm_convert leaves the section out.",
+                "libvirt_integration.enabled does nothing: hyper2kvm 0.2.1 needs a domain.xml in output.directory that "
+                "it doesn't write, and hyper2kvm_convert leaves the section out.",
                 "Define the domain with kvm_domain, or with migrate_define of the role migrate.",
             )
         )
