@@ -23,8 +23,10 @@ from ansible_collections.hypersdk.hyper2kvm.tests.support.cache import cache_dir
 _PROGRAM = """
 import json, sys
 import guestfs
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.appliance_files import (
+    GuestfsFiles)
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.files import (
-    Attributes, DirectoryFiles, GuestFileError, GuestfsFiles)
+    Attributes, DirectoryFiles, GuestFileError)
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.network.keeping import (
     keep, put_back)
 

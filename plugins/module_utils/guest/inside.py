@@ -27,8 +27,8 @@ from .appliance import (
     started,
     with_own_name,
 )
+from .appliance_files import GuestfsFiles
 from .boot.examination import Guest
-from .files import GuestfsFiles
 from .layers import layers_of
 from .linux import keep_originals, repair_linux
 from .repair import ERROR, Finding
