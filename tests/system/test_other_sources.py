@@ -23,11 +23,13 @@ import yaml
 from ansible_collections.hypersdk.hyper2kvm.tests.support.hyper2kvm_loader import hyper2kvm_loads
 from ansible_collections.hypersdk.hyper2kvm.tests.support.manifest_packages import (
     MIB,
+    VMWARE_DISKS,
     make_image,
     package,
+    sha256,
     verified,
 )
-from ansible_collections.hypersdk.hyper2kvm.tests.support.ovf_samples import VIRTUALBOX
+from ansible_collections.hypersdk.hyper2kvm.tests.support.ovf_samples import VIRTUALBOX, VMWARE
 from ansible_collections.hypersdk.hyper2kvm.tests.support.playbook import run_playbook
 
 PAGE = Path(__file__).parents[2] / "docs" / "other-sources.md"
@@ -58,6 +60,35 @@ def virtualbox(directory: Path) -> list[tuple[Path, str]]:
         for name in ("web01.ovf", *names, "web01.mf"):
             tar.add(source / name, name)
     return [(source / name, "vmdk") for name in names]
+
+
+def hyperexport(directory: Path) -> list[tuple[Path, str]]:
+    """As hypersdk leaves it: with omitempty, Go writes no boot_order_hint of 0."""
+    package(directory, VMWARE, VMWARE_DISKS)
+    disks = [directory / name for name in VMWARE_DISKS]
+    document = {
+        "manifest_version": "1.0",
+        "source": {"provider": "vsphere", "vm_id": "vm-7", "vm_name": "wiki01"},
+        "disks": [
+            {
+                "id": f"disk-{number}",
+                "source_format": "vmdk",
+                "bytes": disk.stat().st_size,
+                "local_path": str(disk),
+                "checksum": sha256(disk),
+                **({"boot_order_hint": number} if number else {}),
+                "disk_type": "data" if number else "boot",
+            }
+            for number, disk in enumerate(disks)
+        ],
+        "pipeline": {"fix": {"enabled": True}, "convert": {"enabled": True}},
+    }
+    path = directory / "artifact-manifest.json"
+    path.write_text(json.dumps(document, indent=2))
+    assert hyper2kvm_loads(path)["boot"] == "disk-1"
+    (finding,) = verified(path, fail_on_error=False)["findings"]
+    assert finding["path"] == "disks[0].boot_order_hint" and "is missing" in finding["message"]
+    return [(disk, "vmdk") for disk in disks]
 
 
 def aws(directory: Path) -> list[tuple[Path, str]]:
@@ -94,6 +125,13 @@ def gcp(directory: Path) -> list[tuple[Path, str]]:
             "desk01",
             virtualbox,
             {"provider": "local", "export_method": "ova"},
+            "uefi",
+        ),
+        (
+            "A manifest that hyperexport wrote",
+            "wiki01",
+            hyperexport,
+            {"provider": "vsphere"},
             "uefi",
         ),
         ("Amazon EC2", "shop01", aws, {"provider": "aws", "vm_id": "i-0abcdef1234567890"}, "uefi"),
