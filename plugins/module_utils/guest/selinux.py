@@ -34,9 +34,17 @@ _WRITTEN = (
     "/etc/group",
     "/etc/initramfs-tools/modules",
     "/etc/dracut.conf.d/*",
+    "/etc/systemd/network",
     "/etc/systemd/network/*",
+    "/etc/systemd/system/*",
+    "/etc/systemd/system/*.wants/*",
+    "/etc/sudoers.d/*",
     "/etc/NetworkManager/system-connections/*",
     "/etc/udev/rules.d/*",
+    "/etc/cloud/cloud.cfg.d/*",
+    "/home/*",
+    "/home/*/.*",
+    "/home/*/.ssh/*",
     "/boot/grub/grub.cfg",
     "/boot/grub2/grub.cfg",
     "/boot/grub2/grubenv",
@@ -156,7 +164,7 @@ def label_written(files: GuestFiles, paths: Iterable[str]) -> list[Repair]:
         return _relabel(files)
     repairs: list[Repair] = []
     for path in due:
-        label = policy.label(path, "link" if files.readlink(path) is not None else "file")
+        label = policy.label(path, _kind(files, path))
         try:
             if label is not None:
                 files.label(path, ATTRIBUTE, label.encode() + b"\0")
@@ -176,7 +184,13 @@ def _relabel(files: GuestFiles) -> list[Repair]:
 def _present(files: GuestFiles, paths: Iterable[str]) -> list[str]:
     found = [path for path in paths if files.is_file(path) or files.readlink(path) is not None]
     found += [path for pattern in _WRITTEN for path in expand(files, pattern)]
-    return [path for path in dict.fromkeys(found) if not files.is_dir(path)]
+    return list(dict.fromkeys(found))
+
+
+def _kind(files: GuestFiles, path: str) -> str:
+    if files.readlink(path) is not None:
+        return "link"
+    return "directory" if files.is_dir(path) else "file"
 
 
 def _has_label(files: GuestFiles, path: str) -> bool:

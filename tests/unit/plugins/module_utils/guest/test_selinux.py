@@ -91,6 +91,7 @@ def test_what_has_no_label_gets_the_policys(
     assert {repair.path: repair.after.split(":")[2] for repair in repairs} == {
         "/boot/initrd.img-6.1": "boot_t",
         "/etc/systemd/network/10-hyper2kvm-ens192.link": "systemd_networkd_etc_t",
+        "/etc/systemd/network": "systemd_networkd_etc_t",
         "/etc/systemd/system/a.service": "etc_t",
     }
     link = files.attributes("/etc/systemd/network/10-hyper2kvm-ens192.link").xattrs
