@@ -11,10 +11,13 @@ a test fails when they differ from what this makes.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.patterns import WORDS
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.profiles import (
@@ -117,10 +120,12 @@ _PROFILES = """
 
 The lookup `hypersdk.hyper2kvm.export_profile` reads hyperexport's JSON profiles as they are, from `profiles/` in the
 play's directory, that directory itself, and `~/.hyperexport/profiles`, and then knows the collection's own. What a task
-sets wins over the profile, what the profile sets over the default. These keys count:
+sets wins over the profile, what the profile sets over the default. hyperexport writes every key, also one that was
+never set, so a `false` counts as said; the manifest is written nevertheless where a verification or a conversion
+follows. Whether one follows is the playbook's to say, not the profile's. These keys count:
 
-| key in the file | option |
-| --- | --- |
+| key in the file | option | variable of the role `migrate` |
+| --- | --- | --- |
 """
 
 
@@ -144,10 +149,26 @@ def page() -> str:
     parts += [f"| {_cell(what)} | {_cell(why)} |\n" for what, why in listed]
     parts.append(_FILES)
     parts.append(_PROFILES)
-    parts += [f"| `{key}` | `{option}` |\n" for key, (_kind, option) in SETTINGS.items()]
+    variables = role_variables()
+    parts += [
+        f"| `{key}` | `{option}` | `{variables[option]}` |\n"
+        for key, (_kind, option) in SETTINGS.items()
+    ]
     parts.append("\nThe collection's own:\n\n| name | what it is for |\n| --- | --- |\n")
     parts += [f"| `{name}` | {profile['description']} |\n" for name, profile in OWN.items()]
     return "".join(parts)
+
+
+def role_variables() -> dict[str, str]:
+    """Return the variable of the role migrate that each option of a profile is the default of."""
+    defaults = Path(__file__).parents[2] / "roles" / "migrate" / "defaults" / "main.yml"
+    values: dict[str, Any] = yaml.safe_load(defaults.read_text(encoding="utf-8"))
+    found = {}
+    for variable, value in values.items():
+        match = re.search(r"__migrate_profile\.(\w+)", str(value))
+        if match:
+            found[match.group(1)] = variable
+    return found
 
 
 def _nested(name: str, schema: dict[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.building import (
     WRITER_VERSION,
 )
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.profiles import SETTINGS
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.schema import SCHEMA
 from ansible_collections.hypersdk.hyper2kvm.tests.support import manifest_reference
 
@@ -28,6 +29,11 @@ def test_published_schema():
 def test_page():
     page = (ROOT / "docs" / manifest_reference.PAGE).read_text(encoding="utf-8")
     assert page == manifest_reference.page()
+
+
+def test_every_option_of_a_profile_counts_in_the_role():
+    options = {option for _kind, option in SETTINGS.values()}
+    assert set(manifest_reference.role_variables()) == options
 
 
 def fields(schema):
