@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -96,6 +97,26 @@ def leased_module(place: Place, *flags: str) -> AbstractContextManager[list[str]
     arguments = place.directory / "arguments.json"
     arguments.write_text(json.dumps(options))
     return nullcontext([sys.executable, str(HERE / "module_alone.py"), str(arguments), *flags])
+
+
+def openssl(place: Place) -> AbstractContextManager[list[str]]:
+    """Make openssl read the files of an export, all at the same time."""
+    return nullcontext([sys.executable, str(HERE / "digest_files.py"), *map(str, _exported(place))])
+
+
+def our_verifying(place: Place) -> AbstractContextManager[list[str]]:
+    """Make the command that reads an export again and compares its digests."""
+    _exported(place)
+    return nullcontext(
+        [sys.executable, str(HERE / "verify_alone.py"), str(place.directory / "out")]
+    )
+
+
+def _exported(place: Place) -> list[Path]:
+    """Export the VM and return its disks' files."""
+    with our_transfer(place) as command:
+        subprocess.run(command, check=True, capture_output=True)
+    return sorted((place.directory / "out").glob("*.vmdk"))
 
 
 def _govc(place: Place) -> list[str]:

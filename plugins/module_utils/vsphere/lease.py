@@ -28,7 +28,9 @@ except ImportError:
     pass  # connection.py tells
 
 _READY_TIMEOUT = 300.0  # seconds that vCenter may take to get a lease ready
-_READY_LOOK_AGAIN = 0.2
+# Seconds until the second look whether it is, twice as long until each further one.
+_READY_LOOK_AGAIN = 0.02
+_READY_LOOK_MOST = 0.5
 # A peer that reports every 15 s loses leases whose time-out is short; govc reports every 2 s.
 _REPORT_EVERY = 3.0
 
@@ -139,7 +141,7 @@ class ExportLease:
             )
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _READY_TIMEOUT
+        deadline, pause = time.monotonic() + _READY_TIMEOUT, _READY_LOOK_AGAIN
         while True:
             properties = read(self._instance, self._lease, ["state", "error"])
             state = str(properties.get("state"))
@@ -157,7 +159,8 @@ class ExportLease:
                     f"vCenter did not get the export of {self._vm_name} ready "
                     f"in {_READY_TIMEOUT:g} seconds."
                 )
-            time.sleep(_READY_LOOK_AGAIN)
+            time.sleep(pause)
+            pause = min(2 * pause, _READY_LOOK_MOST)
 
     def _keep(self) -> None:
         interval = min(_REPORT_EVERY, self._timeout / 4)
