@@ -145,7 +145,8 @@ def page() -> str:
             parts.append(f"\n### {name}\n\n{schema['description']}\n\n")
             parts.append(_table(rows))
     parts.append(_STRICT)
-    listed = [(each.what, each.why) for each in (*DIFFERENCES, *FILE_DIFFERENCES)]
+    listed = [(each.what, each.why) for each in DIFFERENCES]
+    listed += [(each.what, each.why) for each in FILE_DIFFERENCES]
     parts += [f"| {_cell(what)} | {_cell(why)} |\n" for what, why in listed]
     parts.append(_FILES)
     parts.append(_PROFILES)
