@@ -13,7 +13,8 @@ from ..files import GuestFileError, GuestFiles
 from ..repair import WARNING, Finding
 from . import cloud_init, ifcfg, ifupdown, keyfiles, netplan, networkd, udev, wicked
 from .interface import ETHERNET, VLAN, Interface, Nic
-from .placing import Placed, Places, in_kernel_order, place
+from .managers import is_in_force
+from .placing import Placed, Places, in_kernel_order, place, relied_on
 from .udev import Naming, Udev
 
 
@@ -57,6 +58,7 @@ class NetworkReading:
 
     Attributes:
         ways: The managers with files, each with its files.
+        idle: Those of them that are not in force: their addresses are not expected.
         names: The NICs' names.
         macs: MAC addresses that files name, in lower case.
         expected: The static addresses of interfaces that come up at boot.
@@ -68,6 +70,7 @@ class NetworkReading:
     """
 
     ways: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    idle: tuple[str, ...] = ()
     names: tuple[Named, ...] = ()
     macs: tuple[str, ...] = ()
     expected: tuple[Expected, ...] = ()
@@ -88,6 +91,7 @@ class NetworkReading:
             naming[key] = tuple(Naming(**each) for each in naming[key])
         return cls(
             ways={manager: tuple(paths) for manager, paths in values["ways"].items()},
+            idle=tuple(values["idle"]),
             names=tuple(Named(**each) for each in values["names"]),
             macs=tuple(values["macs"]),
             expected=tuple(
@@ -103,7 +107,12 @@ class NetworkReading:
         """Return what a playbook may read of it, as plain values."""
         return {
             "ways": [
-                {"manager": manager, "paths": list(paths)} for manager, paths in self.ways.items()
+                {
+                    "manager": manager,
+                    "paths": list(paths),
+                    "in_force": manager not in self.idle,
+                }
+                for manager, paths in self.ways.items()
             ],
             "names": [dict(vars(each)) for each in self.names],
             "expected": [{**vars(each), "nics": list(each.nics)} for each in self.expected],
@@ -121,11 +130,16 @@ def read_network(files: GuestFiles, nics: Sequence[Nic]) -> NetworkReading:
     """
     interfaces, findings = _read_all(files)
     naming = udev.read(files)
-    places = place(interfaces, naming, nics)
-    findings += _unplaced(places, nics)
-    findings += [finding for each in interfaces for finding in _of_interface(each, nics)]
+    managers = dict.fromkeys(each.manager for each in interfaces)
+    idle = tuple(manager for manager in managers if not is_in_force(files, manager))
+    active = [each for each in interfaces if each.manager not in idle]
+    # What is in force has the first word about a NIC.
+    leftovers = [each for each in interfaces if each.manager in idle]
+    places = place([*active, *leftovers], naming, nics)
+    findings += _unplaced(places, relied_on(active), nics)
+    findings += [finding for each in active for finding in _of_interface(each, nics)]
     order, disorder = _order(places, nics)
-    expected = _expected(interfaces, places, nics)
+    expected = _expected(active, places, nics)
     ways: dict[str, list[str]] = {}
     for each in interfaces:
         paths = ways.setdefault(each.manager, [])
@@ -133,6 +147,7 @@ def read_network(files: GuestFiles, nics: Sequence[Nic]) -> NetworkReading:
             paths.append(each.path)
     return NetworkReading(
         ways={manager: tuple(paths) for manager, paths in ways.items()},
+        idle=idle,
         names=tuple(
             Named(
                 each.name,
@@ -146,9 +161,7 @@ def read_network(files: GuestFiles, nics: Sequence[Nic]) -> NetworkReading:
         ),
         macs=tuple(dict.fromkeys(each.mac for each in interfaces if each.mac)),
         expected=tuple(expected),
-        dhcp=tuple(
-            dict.fromkeys(each.name or each.mac or each.id for each in interfaces if each.dhcp)
-        ),
+        dhcp=tuple(dict.fromkeys(each.name or each.mac or each.id for each in active if each.dhcp)),
         order=order,
         udev=naming,
         findings=(*findings, *disorder),
@@ -196,7 +209,7 @@ def _names_itself(placed: Placed, interfaces: Sequence[Interface]) -> bool:
     return bool(giving) and len(managers) == 1
 
 
-def _unplaced(places: Places, nics: Sequence[Nic]) -> list[Finding]:
+def _unplaced(places: Places, in_force: Mapping[str, str], nics: Sequence[Nic]) -> list[Finding]:
     known = ", ".join(f"{nic.id} ({nic.mac})" for nic in nics) or "none"
     return [
         Finding(
@@ -208,6 +221,7 @@ def _unplaced(places: Places, nics: Sequence[Nic]) -> list[Finding]:
             " or pass the files that it shall have on KVM as configuration.network.",
         )
         for name, path in places.unplaced
+        if name in in_force
     ]
 
 

@@ -30,12 +30,17 @@ ONE = Nic("nic-0", "00:50:56:8a:20:01", 192, "vmxnet3")
 TWO = Nic("nic-1", "00:50:56:8a:20:02", 224, "vmxnet3")
 BOTH = (ONE, TWO)
 SETUP_LINK = "/usr/lib/udev/rules.d/80-net-setup-link.rules"
+PROGRAMS = dict.fromkeys(
+    ("/sbin/ifup", "/usr/sbin/NetworkManager", "/usr/lib/systemd/systemd-networkd"), ""
+)
+NETWORKD = "/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
 
 
 def tree(root: Path, contents: dict[str, str]) -> DirectoryFiles:
     files = DirectoryFiles(root)
-    for path, content in {SETUP_LINK: "", **contents}.items():
+    for path, content in {SETUP_LINK: "", **PROGRAMS, **contents}.items():
         files.write(path, content.encode())
+    files.link("/usr/lib/systemd/system/systemd-networkd.service", NETWORKD)
     return files
 
 

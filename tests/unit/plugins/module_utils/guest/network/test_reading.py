@@ -27,13 +27,18 @@ ONE = Nic("nic-0", "00:50:56:8a:20:01", 192, "vmxnet3")
 TWO = Nic("nic-1", "00:50:56:8a:20:02", 224, "vmxnet3")
 BOTH = (ONE, TWO)
 SETUP_LINK = "/usr/lib/udev/rules.d/80-net-setup-link.rules"
+PROGRAMS = dict.fromkeys(
+    ("/sbin/ifup", "/usr/sbin/NetworkManager", "/usr/lib/systemd/systemd-networkd"), ""
+)
+NETWORKD = "/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
 GRUB = "/boot/grub/grub.cfg"
 
 
 def tree(root: Path, contents: dict[str, str]) -> DirectoryFiles:
     files = DirectoryFiles(root)
-    for path, content in {SETUP_LINK: "", **contents}.items():
+    for path, content in {SETUP_LINK: "", **PROGRAMS, **contents}.items():
         files.write(path, content.encode())
+    files.link("/usr/lib/systemd/system/systemd-networkd.service", NETWORKD)
     return files
 
 
@@ -122,6 +127,34 @@ def test_a_leftover_of_the_other_kind_of_name_is_not_believed(tmp_path: Path) ->
     assert named(reading) == {"ens192": "nic-0"} and "eth0" in reading.findings[0].message
 
 
+def test_leftovers_of_managers_that_are_not_in_force_are_not_expected(tmp_path: Path) -> None:
+    place = "/etc/systemd/network"
+    files = tree(
+        tmp_path,
+        {
+            **interfaces("ens192"),
+            f"{place}/a.network": "[Match]\nName=ens224\n[Network]\nAddress=192.0.2.99/24\n",
+            f"{place}/b.network": "[Match]\nName=ens33\n[Network]\nDHCP=yes\n",
+            "/var/lib/cloud/seed/nocloud/network-config": (
+                "{version: 2, ethernets: {eth9: {dhcp4: true}}}"
+            ),
+        },
+    )
+    both = read_network(files, BOTH)
+    assert [each.address for each in both.expected] == ["192.0.2.10", "192.0.2.99"]
+    assert both.idle == ("cloud-init",) and both.dhcp == ("ens33",)
+    assert [each.path for each in both.findings] == [f"{place}/b.network"]
+    files.remove(NETWORKD)
+    one = read_network(files, BOTH)
+    assert [each.address for each in one.expected] == ["192.0.2.10"]
+    assert one.idle == ("systemd-networkd", "cloud-init")
+    assert (one.dhcp, one.findings) == ((), ())
+    # Its NIC is pinned all the same.
+    assert named(one) == {"ens192": "nic-0", "ens224": "nic-1"}
+    files.link("/dev/null", "/etc/systemd/system/networking.service")
+    assert read_network(files, BOTH).expected == ()
+
+
 def test_the_fifth_nic_of_a_vm_comes_before_the_second() -> None:
     slots = (160, 192, 224, 256, 1184)
     nics = [Nic(f"nic-{n}", f"00:50:56:00:00:0{n}", slot) for n, slot in enumerate(slots)]
@@ -188,6 +221,7 @@ def test_what_cannot_be_on_kvm_is_a_finding(tmp_path: Path) -> None:
     files = tree(
         tmp_path,
         {
+            "/usr/sbin/netplan": "",
             "/etc/netplan/a.yaml": "network: {ethernets: {x: {match: {driver: vmxnet3}}}}",
             "/etc/netplan/b.yaml": "{",
             "/etc/systemd/network/a.network": "[Match]\nMACAddress=00:50:56:00:00:99\n",
