@@ -274,6 +274,122 @@ guest:
   description: What was found in the guest after its repair; its system, kernels, drivers, boot loader and network.
   returned: when FIX ran
   type: dict
+  contains:
+    os:
+      description: Its operating system; C(type), C(name), C(distribution) and C(version).
+      type: dict
+    root:
+      description: Its root filesystem; C(device), C(type) and C(uuid).
+      type: dict
+    kernels:
+      description: Its kernels, newest first, each with what it lacks for a boot on virtio.
+      returned: for Linux
+      type: list
+      elements: dict
+    drivers:
+      description: For each kernel, where each virtio driver is.
+      returned: for Linux
+      type: dict
+    boot_loader:
+      description: Where its EFI system partition is mounted, and its fall-back loader.
+      returned: for Linux
+      type: dict
+    fstab:
+      description: The text of its fstab, C(before) FIX and C(after) the repair.
+      returned: for Linux
+      type: dict
+    initramfs_rebuilt:
+      description: The kernels whose initramfs was made anew.
+      returned: for Linux
+      type: list
+      elements: str
+    network:
+      description: What its network relied on before FIX.
+      returned: for Linux
+      type: dict
+      contains:
+        ways:
+          description: Who configures it, in which files, and whether that is in force.
+          type: list
+          elements: dict
+          contains:
+            manager:
+              description: The manager.
+              type: str
+              sample: ifupdown
+            paths:
+              description: Its files.
+              type: list
+              elements: str
+            in_force:
+              description: Whether it is installed and enabled; addresses are only expected where it is.
+              type: bool
+        names:
+          description: The names that its NICs had.
+          type: list
+          elements: dict
+          contains:
+            name:
+              description: The name.
+              type: str
+              sample: ens192
+            nic:
+              description: The NIC's C(id) in the manifest.
+              type: str
+            mac:
+              description: Its MAC address.
+              type: str
+            how:
+              description: How it is known that the name was this NIC's.
+              type: str
+              sample: by PCI slot 192
+            used:
+              description: Whether one of the guest's files relies on it.
+              type: bool
+            itself:
+              description: Whether the one manager that relies on it gives it to the MAC address by itself.
+              type: bool
+        expected:
+          description: The static addresses of interfaces that come up at boot, which must answer.
+          type: list
+          elements: dict
+          contains:
+            nic:
+              description: The C(id) of the first NIC that it is on.
+              type: str
+            mac:
+              description: That NIC's MAC address.
+              type: str
+            nics:
+              description: The C(id) of every NIC that it is on; a bond has several.
+              type: list
+              elements: str
+            address:
+              description: The address.
+              type: str
+              sample: 192.0.2.10
+            prefix:
+              description: The length of its network's prefix.
+              type: int
+            gateway:
+              description: The default gateway, empty where there is none.
+              type: str
+            interface:
+              description: The interface that it is on.
+              type: str
+            tag:
+              description: The VLAN that it is in, 0 for none.
+              type: int
+        dhcp:
+          description: The interfaces that ask for an address.
+          type: list
+          elements: str
+        order:
+          description:
+            - The C(id) of the NICs in the order that the machine must have them in, where names such as C(eth0) depend
+              on it. Empty where it does not matter.
+          type: list
+          elements: str
 repaired:
   description: What was changed in the guest after hyper2kvm's FIX.
   returned: when FIX ran
