@@ -8,6 +8,7 @@ The layouts' sources are named in images.py. What was changed in the middle only
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -124,11 +125,11 @@ def _vhdx(file: BinaryIO, _image: Image) -> Iterator[tuple[str, int]]:
 
 
 def _at(file: BinaryIO, start: int, length: int) -> bytes:
-    file.seek(start)
-    data = file.read(length)
-    if len(data) < length:
+    # Before anything is read: a header may claim tables of any size.
+    if start + length > file.seek(0, os.SEEK_END):
         raise struct.error
-    return data
+    file.seek(start)
+    return file.read(length)
 
 
 _CHECKS: dict[tuple[str, str], _Check] = {

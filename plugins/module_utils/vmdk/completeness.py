@@ -98,13 +98,12 @@ def _entries(file: BinaryIO, sector: int, count: int) -> array[int]:
 
 
 def _read(file: BinaryIO, start: int, length: int) -> bytes:
-    if start < 0:
-        raise _ends_early(file.seek(0, os.SEEK_END))
+    size = file.seek(0, os.SEEK_END)
+    # Before anything is read: a header may claim tables of any size.
+    if start < 0 or start + length > size:
+        raise _ends_early(size)
     file.seek(start)
-    data = file.read(length)
-    if len(data) != length:
-        raise _ends_early(start + len(data))
-    return data
+    return file.read(length)
 
 
 def _ends_early(end: int) -> VmdkError:

@@ -13,6 +13,9 @@ import pytest
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.findings import (
     ManifestError,
 )
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.image_structure import (
+    check_structure,
+)
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.images import identify
 
 
@@ -153,3 +156,11 @@ def test_no_disks(tmp_path, head, message):
     footer[60:64] = (2).to_bytes(4, "big")
     path.write_bytes(head.ljust(4096, b"\0") + footer)
     assert identify(path).source_format == "vhd"
+
+
+def test_tables_of_any_size_may_be_claimed(tmp_path):
+    path = tmp_path / "disk.vmdk"
+    header = struct.pack("<4sIIQQQQIQQ", b"KDMV", 1, 3, 1 << 60, 1, 0, 0, 1, 0, 21)
+    path.write_bytes(header.ljust(65536, b"\0"))
+    with pytest.raises(ManifestError, match=r"reaches to byte \d{19}"):
+        check_structure(path, identify(path))

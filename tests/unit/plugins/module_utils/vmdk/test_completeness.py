@@ -82,3 +82,11 @@ def test_a_thin_disk_of_terabytes_is_looked_at_in_no_time(tmp_path: Path) -> Non
         pass
     with open(path, "rb") as file:
         assert check_ends(file).capacity_bytes == 4 << 40
+
+
+def test_tables_of_any_size_may_be_claimed() -> None:
+    changed = bytearray(front_layout())
+    struct.pack_into("<QQ", changed, 12, 1 << 37, 8)  # capacity and grain, in sectors
+    struct.pack_into("<I", changed, 44, 1)  # entries of a table: 64 GiB of directory
+    with pytest.raises(VmdkError, match="ends early"):
+        check(bytes(changed))
