@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import re
 import subprocess
 from collections import Counter
@@ -26,6 +25,7 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.strict
     unlisted,
 )
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.validating import validate
+from ansible_collections.hypersdk.hyper2kvm.tests.support.hyper2kvm_loader import interpreter
 from ansible_collections.hypersdk.hyper2kvm.tests.support.schema_values import ANYTHING, fitting
 
 # Loads each manifest whose path it reads, with a loader of its own, and says what happened.
@@ -48,13 +48,9 @@ class Loader:
     """hyper2kvm's loader, in a process with hyper2kvm's own interpreter."""
 
     def __init__(self, directory: Path) -> None:
-        python = os.environ.get("HYPER2KVM_PYTHON")
-        assert python, (
-            "HYPER2KVM_PYTHON must name the interpreter of hyper2kvm's environment (make setup)."
-        )
         self.path = directory / "manifest.json"
         self.process = subprocess.Popen(
-            [python, "-c", _WORKER],
+            [interpreter(), "-c", _WORKER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
