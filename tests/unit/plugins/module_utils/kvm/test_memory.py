@@ -87,10 +87,16 @@ def test_more_than_there_is_fails_at_once(tmp_path: Path) -> None:
     assert time.monotonic() - began < 10
 
 
-def test_somebody_else_s_directory(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to("/")
+def test_a_link_in_a_directory_s_place(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
     with (
         pytest.raises(BootCheckError, match="own directory"),
         reserved(16, 1, tmp_path / "link"),
     ):
+        pass
+
+
+def test_somebody_else_s_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    with pytest.raises(BootCheckError, match="own directory"), reserved(16, 1, tmp_path):
         pass

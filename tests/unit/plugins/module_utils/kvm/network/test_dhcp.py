@@ -58,6 +58,12 @@ def test_the_address_that_the_guest_remembers() -> None:
     assert offered(server.answer(question(3, client="198.51.100.7")))[:2] == ("198.51.100.7", 5)
 
 
+def test_the_same_address_again() -> None:
+    server = DhcpServer(None, FALLBACK)
+    server.answer(question(3, "198.51.100.7"))
+    assert offered(server.answer(question(1)))[0] == "198.51.100.7"
+
+
 def test_one_of_its_own() -> None:
     server = DhcpServer(None, FALLBACK)
     assert offered(server.answer(question(1))) == ("10.0.2.15", 2, "10.0.2.1")
