@@ -188,6 +188,8 @@ class GuestSession:
             "timeout": timeout,
             **more,
         }
+        # A guest's network files hold passwords.
+        request_path.touch(mode=0o600)
         request_path.write_text(json.dumps(request), encoding="utf-8")
         root, code = _code()
         completed = run(
