@@ -50,6 +50,8 @@ def main(request_path: str, answer_path: str) -> None:
         }
     answer["seconds"] = clock.seconds
     part = Path(answer_path + ".part")
+    # A guest's network files hold passwords.
+    part.touch(mode=0o600)
     # A guest's bytes that are no UTF-8 travel as escapes.
     part.write_text(json.dumps(answer, ensure_ascii=True), encoding="utf-8")
     os.replace(part, answer_path)
