@@ -23,7 +23,7 @@ from ..sandbox.process import STDOUT, SandboxedProcess, start
 from .agent import Agent
 from .console import Console
 from .errors import BootCheckError
-from .machine import Machine, Plumbing, qemu_arguments
+from .machine import TCG_BUFFER_MB, Machine, Plumbing, qemu_arguments
 from .memory import reserved
 from .network.expectation import Expectation
 from .network.network import Network, attached
@@ -113,7 +113,8 @@ def check_boot(check: Check) -> dict[str, Any]:
     """
     kvm = kvm_works()
     before = [ImageState.of(disk.path) for disk in check.machine.disks]
-    with reserved(check.machine.memory_mb, check.memory_timeout) as waited:
+    memory_mb = check.machine.memory_mb + (0 if kvm else TCG_BUFFER_MB)
+    with reserved(memory_mb, check.memory_timeout) as waited:
         result = {**_Boot(check, kvm).run(), "memory_wait": round(waited, 1)}
     images = []
     for disk, state in zip(check.machine.disks, before):

@@ -19,6 +19,9 @@ from .network.network import NicNetwork
 MACHINES = ("q35", "pc")
 DISK_BUSES = ("virtio-blk", "virtio-scsi")
 
+# Memory for what QEMU translates, where it emulates; its own choice depends on the host.
+TCG_BUFFER_MB = 512
+
 # What a boot needs, not what the load needs: memory and CPUs of the manifest are bounded
 # by these unless the user says otherwise, so that checks of large VMs fit on a host.
 _LARGEST_MEMORY_MB = 4096
@@ -154,7 +157,8 @@ def qemu_arguments(machine: Machine, plumbing: Plumbing, *, program: str, kvm: b
             raise BootCheckError("Secure Boot needs the machine type q35.")
         kind += ",smm=on"
     arguments += ["-machine", kind, "-device", "VGA"]
-    arguments += ["-accel", "kvm" if kvm else "tcg", "-cpu", "host" if kvm else "max"]
+    arguments += ["-accel", "kvm" if kvm else f"tcg,tb-size={TCG_BUFFER_MB}"]
+    arguments += ["-cpu", "host" if kvm else "max"]
     arguments += ["-smp", str(machine.cpus), "-m", str(machine.memory_mb), "-display", "none"]
     arguments += ["-device", "virtio-rng-pci"]
     arguments += _firmware(machine.uefi, plumbing.variables)

@@ -104,7 +104,10 @@ def test_firmware_that_enforces_secure_boot() -> None:
 
 
 def test_accelerator() -> None:
-    assert (values(arguments(), "-accel"), values(arguments(), "-cpu")) == (["tcg"], ["max"])
+    assert (values(arguments(), "-accel"), values(arguments(), "-cpu")) == (
+        ["tcg,tb-size=512"],
+        ["max"],
+    )
     assert (values(arguments(kvm=True), "-accel"), values(arguments(kvm=True), "-cpu")) == (
         ["kvm"],
         ["host"],
