@@ -21,6 +21,7 @@ from .udev import Udev
 # Bus of the first device behind the root ports whose slots these are, and the bus of slots 32 to 63.
 _BUSES = {160: 3, 192: 11, 224: 19, 256: 27}
 _BRIDGE_BUS = 2
+BY_ORDER = "by the order of the PCI slots"
 _KERNEL_NAME = re.compile(r"eth(\d+)")
 _BY_MAC = re.compile(r"enx([0-9a-f]{12})")
 _SUFFIX = re.compile(r"(?:f\d+)?(?:np?\w+|d\d+)?")
@@ -79,7 +80,7 @@ def place(interfaces: Sequence[Interface], udev: Udev, nics: Sequence[Nic]) -> P
     if not udev.predictable or kernels_own:
         for name, nic in zip(_kernel_names(len(nics)), in_kernel_order(nics)):
             if name in names or not udev.predictable:
-                settle(name, nic, "by the order of the PCI slots")
+                settle(name, nic, BY_ORDER)
     left = [name for name in names if name not in found]
     free = [nic for nic in nics if nic not in _taken(found)]
     if len(left) == 1 and len(free) == 1 and not _is_another_slots(left[0], free[0]):

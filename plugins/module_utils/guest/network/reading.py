@@ -14,7 +14,7 @@ from ..repair import WARNING, Finding
 from . import cloud_init, ifcfg, ifupdown, keyfiles, netplan, networkd, udev, wicked
 from .interface import ETHERNET, VLAN, Interface, Nic
 from .managers import is_in_force
-from .placing import Placed, Places, in_kernel_order, place, relied_on
+from .placing import BY_ORDER, Placed, Places, in_kernel_order, place, relied_on
 from .udev import Naming, Udev
 
 
@@ -267,18 +267,30 @@ def _order(places: Places, nics: Sequence[Nic]) -> tuple[tuple[str, ...], list[F
     first = [each.nic for each in kernel]
     rest = [nic for nic in in_kernel_order(nics) if nic not in first]
     order = tuple(nic.id for nic in (*first, *rest))
-    if len(nics) < 2 or order == tuple(nic.id for nic in nics):
-        return order, []
     wanted = ", ".join(f"{each.name} is {each.nic.mac}" for each in kernel)
-    return order, [
-        Finding(
-            WARNING,
-            "/",
-            "The guest's interfaces have the kernel's own names, which go by the order in which it"
-            f" finds the NICs, and the manifest lists them in another: {wanted}.",
-            f"Define the NICs in the order {', '.join(order)}.",
+    findings = []
+    if len({nic.adapter for nic in first} - {""}) > 1 and kernel[0].how == BY_ORDER:
+        findings.append(
+            Finding(
+                WARNING,
+                "/",
+                "The guest's interfaces have the kernel's own names and its NICs were of several"
+                " types, so that the names went by which driver came first. It is taken that"
+                f" {wanted}, by the PCI slots.",
+                "Compare that with the VM while it runs on vSphere.",
+            )
         )
-    ]
+    if len(nics) > 1 and order != tuple(nic.id for nic in nics):
+        findings.append(
+            Finding(
+                WARNING,
+                "/",
+                "The guest's interfaces have the kernel's own names, which go by the order in"
+                f" which it finds the NICs, and the manifest lists them in another: {wanted}.",
+                f"Define the NICs in the order {', '.join(order)}.",
+            )
+        )
+    return order, findings
 
 
 def _expected(

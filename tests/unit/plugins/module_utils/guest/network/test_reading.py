@@ -118,6 +118,12 @@ def test_the_kernels_names_go_by_the_slots(tmp_path: Path, line: str) -> None:
     assert "nic-0, nic-1" in turned.findings[0].action
 
 
+def test_the_kernels_names_of_nics_of_several_types_are_doubted(tmp_path: Path) -> None:
+    files = tree(tmp_path, {**interfaces("eth0", "eth1"), GRUB: "linux /a net.ifnames=0\n"})
+    (finding,) = read_network(files, (ONE, replace(TWO, adapter="e1000"))).findings
+    assert f"eth0 is {ONE.mac}" in finding.message and "several types" in finding.message
+
+
 def test_a_leftover_of_the_other_kind_of_name_is_not_believed(tmp_path: Path) -> None:
     files = tree(tmp_path, {**interfaces("ens192", "eth0"), GRUB: "linux /a net.ifnames=0\n"})
     reading = read_network(files, (ONE,))
