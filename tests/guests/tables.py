@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ansible_collections.hypersdk.hyper2kvm.tests.guests import (
+    assemble,
     debian_btrfs,
     debian_lvm,
     debian_selinux,
@@ -67,7 +68,7 @@ def _boot_rows(results: Path) -> list[list[str]]:
             claim = "success" if word.said == "success" else _short(word.said)
             alone = f"says {claim}; {alone or 'no image'}"
         ours = load_conversion(results, guest, OURS)
-        cell = _booted(load_cell(results, guest, OURS, way), data=True)
+        cell = _booted(load_cell(results, guest, OURS, way))
         if ours and ours.said != "success":
             cell = f"refused: {_short(ours.said)}"
         repaired = _repaired(ours.repaired) if ours else ""
@@ -77,7 +78,7 @@ def _boot_rows(results: Path) -> list[list[str]]:
     extra = ""
     if configured and configured.login:
         seen = "; ".join(f"{name}: {said or 'no'}" for name, said in configured.extra.items())
-        extra = f"{_booted(configured, data=True)}; {_answers(configured)}; {seen}"
+        extra = f"{_booted(configured)}; {_answers(configured)}; {seen}"
     rows.append(["the UEFI guest with `configuration` in the manifest", "", "", extra, ""])
     return rows
 
@@ -121,15 +122,17 @@ def _repaired(sentences: Sequence[str]) -> str:
     return "; ".join(words)
 
 
-def _booted(cell: Cell | None, *, data: bool = False) -> str:
+def _booted(cell: Cell | None) -> str:
     if cell is None:
         return ""
     if not cell.login:
         return f"stops: `{_short(cell.stopped)}`"
-    words = "boots"
-    if data:
-        words += ", data intact" if cell.data_intact else ", **data not as it was**"
-    return words
+    if cell.data_intact:
+        return "boots, data intact"
+    mounts = cell.facts.get("mount", [])
+    if any(mount.startswith(f"{assemble.DATA_MOUNT} ") for mount in mounts):
+        return "boots, **data not as it was**"
+    return "boots, **data disk not mounted when services start**"
 
 
 def _answers(cell: Cell | None) -> str:

@@ -85,10 +85,13 @@ def test_a_refused_conversion_and_lost_data_are_said(document: Path, tmp_path: P
     cells.save(
         results, Conversion("debian-lvm", cells.OURS, "", "no driver\nlog", 1.0, False, [], [])
     )
-    cells.save(results, Cell("debian-btrfs", cells.OURS, "", "", login=True, data_intact=False))
+    cells.save(results, Cell("debian-btrfs", cells.OURS, "", "", login=True))
+    mounted = {"mount": ["/srv/data /dev/vdb1 ext4 rw"]}
+    cells.save(results, Cell("debian-selinux", cells.OURS, "", "", login=True, facts=mounted))
     tables.write(document, results)
     assert row(document, "BIOS, root on LVM")[3] == "refused: no driver"
-    assert row(document, "BIOS, btrfs")[3] == "boots, **data not as it was**"
+    assert row(document, "BIOS, btrfs")[3] == "boots, **data disk not mounted when services start**"
+    assert row(document, "BIOS, ext4, SELinux")[3] == "boots, **data not as it was**"
 
 
 def test_a_document_without_its_places_is_refused(tmp_path: Path) -> None:
