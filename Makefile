@@ -71,6 +71,11 @@ test-guests: install ## Every real guest before and after, into docs/guests.md (
 	@dev/setup conversion-host
 	@dev/guests $(GUESTS)
 
+.PHONY: test-hosts
+test-hosts: install ## The role conversion_host on a bare Debian 12 and 13: ten minutes each
+	@dev/molecule-debian bookworm
+	@dev/molecule-debian trixie
+
 .PHONY: demo
 demo: install ## Migrate a real guest from a simulated vCenter to KVM and show it
 	@dev/demo
