@@ -98,6 +98,8 @@ options:
     description:
       - Whether each disk is also decoded to a sparse raw image, C(work/disk-N.raw) in O(dest), while it arrives.
       - M(hypersdk.hyper2kvm.hyper2kvm_convert) works on these, and decodes the VMDK where there is none.
+      - Takes less time where the Python library C(deflate), or at least C(isal), is installed on the machine
+        where the module runs. Neither is needed.
     type: bool
     default: false
   nvram:

@@ -46,7 +46,12 @@ def main() -> None:
     result = run_export(
         VCenter(**{name: options[name] for name in names}),
         Selection(name=options["name"]),
-        ExportRequest(Path(options["dest"]), checksum_algorithm=algorithm, check_space=False),
+        ExportRequest(
+            Path(options["dest"]),
+            checksum_algorithm=algorithm,
+            working_copies=options.get("working_copies", False),
+            check_space=False,
+        ),
         check=False,
         warn=lambda text: print("WARNING", text),
     )
