@@ -20,7 +20,7 @@ description:
   - Everything is looked at first. A network without a counterpart, a name that another domain has, or a pool that is
     full fails before anything is touched.
   - Says nothing of whether the domain runs or starts with its host; that is
-    M(community.libvirt.virt#module)'s to manage.
+    M(community.libvirt.virt)'s to manage.
   - The domain bears a mark in its metadata. One without it, or with another VM's, is never changed.
   - C(domain.json) in the VM's directory says that its disks belong to a domain now. The role
     P(hypersdk.hyper2kvm.migrate#role) converts nothing anew as long as it is there.

@@ -23,6 +23,8 @@ _DIRECTORIES = {
     "run": "/run/libvirt",
     "cache": "/var/cache/libvirt",
     "log": "/var/log/libvirt",
+    "swtpm": "/var/lib/swtpm-localca",
+    "swtpm-log": "/var/log/swtpm",
 }
 _LIBVIRTD_CONF = """\
 unix_sock_rw_perms = "0700"

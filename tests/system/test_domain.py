@@ -431,3 +431,19 @@ def test_the_domain_runs_and_is_rolled_back_running(vm: Vm) -> None:
     assert not vm.defined()
     assert (vm.out / "disk-0.qcow2").exists()
     assert vm.digests() == digests
+
+
+def test_a_rollback_takes_the_nvram_and_the_tpm_along(vm: Vm) -> None:
+    vm.document["vm"].update({"firmware": "uefi", "secureboot": True, "memory_mb": 256})
+    vm.write_manifest()
+    assert vm.run(tpm=True, virt_type="qemu")["changed"] is True
+    vm.libvirtd.virsh("start", vm.name)
+    state = vm.libvirtd.directory / "lib"
+    nvram = state / "qemu" / "nvram" / f"{vm.name}_VARS.fd"
+    tpm = state / "swtpm" / vm.run(tpm=True, virt_type="qemu")["uuid"]
+    # The store of the firmware that has keys, not an empty one.
+    assert "KEK".encode("utf-16-le") in nvram.read_bytes()
+    assert list(tpm.rglob("tpm2-*"))
+    vm.run(state="absent")
+    assert not nvram.exists()
+    assert not tpm.exists()
