@@ -102,7 +102,12 @@ EXPECT: dict[str, dict[str, Any]] = {
     "leased": {"nic": "nic-1", "port": 7777},
     "bond's VLAN": {"address": "198.51.100.20", "vlan": 100, "port": 7777},
     "bond's VLAN, not told": {"address": "198.51.100.20"},
-    "neighbour only": {"address": "10.9.8.7", "gateway": "10.9.0.99", "prefix": 16},
+    "neighbour only": {
+        "address": "10.9.8.7",
+        "nic": "nic-6",
+        "gateway": "10.9.0.99",
+        "prefix": 16,
+    },
     "small network": {"address": "203.0.113.20/28", "nic": "4"},
     "other NIC": {"address": "203.0.113.4/28", "nic": "nic-4", "timeout": 20},
     "other NIC's port": {

@@ -75,12 +75,13 @@ class Probe:
             if not sighting.solicited or self._place is None:
                 self._announced_elsewhere = sighting.wire
             return
-        self._announced = self._announced or not sighting.solicited
         if self._place is None:
             self._found_at = now
-        # A bond may have moved on to its other NIC: the latest place is the best.
-        if self._place is None or not self._settled:
+        # An announcement says where the address is, an answer only that it is somewhere. The
+        # latest place is the best: a bond may have moved on to its other NIC.
+        if not self._settled and not (sighting.solicited and self._announced):
             self._place = sighting
+        self._announced = self._announced or not sighting.solicited
 
     def heard(
         self, packet: Packet, frame: Frame, wire: Wire, wires: Sequence[Wire], now: float
