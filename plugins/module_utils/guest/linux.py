@@ -25,6 +25,9 @@ from .outcome import Outcome
 from .repair import ERROR, Finding, Repair
 from .selinux import label_written
 
+# The version of systemd.
+_RENAMES_AGAIN = 240
+
 
 def keep_originals(files: GuestFiles, request: dict[str, Any]) -> dict[str, Any]:
     """Return what a repair must know of the guest before FIX, as plain values."""
@@ -64,7 +67,7 @@ def repair_linux(guest: Guest, request: dict[str, Any], lap: Callable[[str], Non
         made, problems, examination = mend(
             guest,
             examination,
-            written=[repair.path for repair in repairs],
+            written=[one.path for one in repairs if not _is_late_enough(one.path, network)],
             timeout=request["timeout"],
         )
         repairs += made
@@ -98,6 +101,15 @@ def _network(files: GuestFiles, request: dict[str, Any]) -> tuple[NetworkReading
     pins = pin(files, network, nics_of(request))
     repairs += (*pins.repairs, *keep_from_writing(files))
     return network, Pins(tuple(repairs), (*network.findings, *pins.findings))
+
+
+def _is_late_enough(path: str, network: NetworkReading) -> bool:
+    """Tell whether a file does its work on the root, whatever the initramfs has of it.
+
+    From 240 on, systemd's udev gives a NIC the name in a .link file also when the initramfs's udev
+    has given it another one (its naming scheme's "allow re-renames").
+    """
+    return path.endswith(".link") and network.udev.systemd >= _RENAMES_AGAIN
 
 
 def _lost(files: GuestFiles, original: str) -> list[Finding]:

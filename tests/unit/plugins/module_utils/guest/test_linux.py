@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A Linux guest as a whole: what is kept of it before FIX, and what is done after, in order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.boot.examination import Guest
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.layers import Layers
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.linux import (
+    keep_originals,
+    repair_linux,
+)
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.outcome import Outcome
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.storage import (
+    Storage,
+    Volume,
+)
+from ansible_collections.hypersdk.hyper2kvm.tests.support.linux_tree import (
+    NEEDED,
+    VERSION,
+    GuestWithTools,
+    initramfs,
+    make_tree,
+    write,
+)
+
+STORAGE = Storage([Volume("/dev/sda1", "ext4", uuid="root")])
+INITRAMFS = f"/boot/initrd.img-{VERSION}"
+# udev's own file in an initramfs, with which NICs get their names there already.
+NAMES_NICS = "usr/lib/udev/rules.d/80-net-setup-link.rules"
+MODULES = "/etc/initramfs-tools/modules"
+NIC = {"id": "nic-0", "mac": "00:50:56:8a:20:01", "pci_slot": 192, "adapter_type": "vmxnet3"}
+
+
+class Fixed:
+    """A guest whose interface ens192 has a static address, before FIX and after."""
+
+    def __init__(self, root: Path, *, systemd: int = 252) -> None:
+        make_tree(root)
+        write(
+            root,
+            {
+                INITRAMFS: initramfs(NEEDED, [NAMES_NICS]),
+                "/etc/fstab": "UUID=root / ext4 defaults 0 1\n",
+                f"/{NAMES_NICS}": "",
+                "/sbin/ifup": "",
+                f"/usr/lib/systemd/libsystemd-shared-{systemd}.so": "",
+                "/etc/network/interfaces": "auto ens192\niface ens192 inet static\n"
+                " address 192.0.2.10/24\n",
+            },
+        )
+        self.files = GuestWithTools(root)
+        self.originals = json.loads(json.dumps(keep_originals(self.files, {"nics": [NIC]})))
+
+    def repaired(self, **request: Any) -> Outcome:
+        guest = Guest(
+            files=self.files,
+            storage=STORAGE,
+            root_device="/dev/sda1",
+            mounted={"/": "/dev/sda1"},
+            layers=Layers(),
+            firmware="bios",
+            original_fstab=self.originals["fstab"],
+        )
+        usual = {"repair": True, "guest_network": "keep", "timeout": 10, "nics": [NIC]}
+        reading = {"originals": self.originals}
+        return repair_linux(guest, {**usual, "reading": reading, **request}, lambda _name: None)
+
+
+@pytest.mark.parametrize(("systemd", "rebuilds"), [(252, 0), (240, 0), (239, 1)])
+def test_an_initramfs_is_made_anew_for_a_nic_s_name_only_where_that_is_needed(
+    tmp_path: Path, systemd: int, rebuilds: int
+) -> None:
+    fixed = Fixed(tmp_path, systemd=systemd)
+    outcome = fixed.repaired()
+    assert any(repair.path.endswith("ens192.link") for repair in outcome.repaired)
+    assert len(fixed.files.ran) == rebuilds
+    by = [{"version": VERSION, "by": "repair"}] if rebuilds else []
+    assert outcome.summary["initramfs_rebuilt"] == by
+
+
+def test_what_hyper2kvm_made_is_told_apart(tmp_path: Path) -> None:
+    fixed = Fixed(tmp_path)
+    fixed.files.write(INITRAMFS, initramfs([*NEEDED, "virtio_net"]))
+    summary = fixed.repaired().summary
+    assert summary["initramfs_rebuilt"] == [{"version": VERSION, "by": "hyper2kvm"}]
+
+
+def test_a_module_that_hyper2kvm_lost_comes_back_before_the_initramfs_is_looked_at(
+    tmp_path: Path,
+) -> None:
+    fixed = Fixed(tmp_path)
+    drivers = "".join(f"{module}\n" for module in NEEDED if module != "ext4")
+    glued = f"# List of modules\next4# Added by hyper2kvm\n{drivers}"
+    fixed.files.write(MODULES, glued.encode())
+    fixed.files.write(INITRAMFS, initramfs(set(NEEDED) - {"ext4"}))
+    outcome = fixed.repaired()
+    assert outcome.findings == []
+    assert outcome.repaired[0].path == MODULES
+    assert len(fixed.files.ran) == 1
+
+
+def test_without_repair_it_is_a_failure(tmp_path: Path) -> None:
+    fixed = Fixed(tmp_path)
+    fixed.files.write(MODULES, b"ext4# Added by hyper2kvm\n")
+    fixed.files.write(INITRAMFS, initramfs([]))
+    before = fixed.files.read(INITRAMFS)
+    outcome = fixed.repaired(repair=False, guest_network="hyper2kvm")
+    assert outcome.repaired == []
+    assert {finding.severity for finding in outcome.findings} == {"error"}
+    assert "part of a comment" in outcome.findings[0].message
+    assert fixed.files.ran == []
+    assert fixed.files.read(INITRAMFS) == before
