@@ -11,10 +11,10 @@ import os
 import re
 import subprocess
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import ansible
 import pytest

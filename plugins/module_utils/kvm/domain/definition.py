@@ -14,10 +14,10 @@ import hashlib
 import os
 import shutil
 import tempfile
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from ...sandbox.confinement import BASE_ENVIRONMENT, NONE
 from ...sandbox.run import Completed, run
