@@ -4,8 +4,8 @@
 """TLS over a socket, fed from large reads.
 
 An SSLSocket asks the kernel twice for each TLS record, for its header and for its 16 KiB. Here the
-kernel is asked for many records at once and they are decrypted out of memory, which takes a third
-off the CPU time of a transfer and makes it level with libcurl (docs/benchmark.md).
+kernel is asked for many records at once and they are decrypted out of memory, which makes a transfer
+level with libcurl's (docs/benchmark.md).
 """
 
 from __future__ import annotations
