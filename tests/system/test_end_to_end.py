@@ -21,6 +21,7 @@ import pytest
 
 from ansible_collections.hypersdk.hyper2kvm.tests.guests import debian_bios
 from ansible_collections.hypersdk.hyper2kvm.tests.guests.guest import Guest
+from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import run_module
 from ansible_collections.hypersdk.hyper2kvm.tests.support.playbook import (
     Outcome,
     connection,
@@ -103,6 +104,38 @@ def test_login_is_reached_from_virtio(migration: Migration) -> None:
     assert check["matched"] == f"{migration.guest.hostname} login:"
     console = Path(check["console_path"]).read_text(encoding="utf-8", errors="replace")
     assert "vda" in console
+
+
+def test_it_answers_where_it_answered_before(migration: Migration) -> None:
+    """The address was found in the guest by the conversion; nobody has said it."""
+    [nic] = migration.guest.nics
+    [answer] = migration.result["stages"]["boot_check"]["answers"]
+    assert answer["answered"] is True, answer
+    assert f"{answer['address']}/24" == nic.address
+    assert (answer["source"], answer["mac"]) == ("conversion", nic.mac)
+    report = (migration.directory / "migration-report.txt").read_text(encoding="utf-8")
+    assert f"Answers:  {answer['address']} at nic-0" in report
+
+
+def test_only_the_mac_address_keeps_the_interface_s_name(
+    migration: Migration, tmp_path: Path
+) -> None:
+    """With another one the same image has no ens192, and so the check can fail."""
+    [nic] = migration.guest.nics
+    expected = {"address": nic.address, "port": migration.guest.answer_port}
+    result = run_module(
+        "kvm_boot_check",
+        {
+            "disks": [output["path"] for output in migration.result["outputs"]],
+            "macs": ["52:54:00:00:00:01"],
+            "memory_mb": migration.guest.memory_mb,
+            "evidence_dir": str(tmp_path),
+            "expect": [expected],
+            "answer_timeout": 20,
+        },
+    )
+    assert (result["failed"], result["booted"], result["state"]) == (True, True, "no_answer")
+    assert result["answers"][0]["reason"] == "nobody has this address"
 
 
 def test_every_stage_is_accounted_for(migration: Migration) -> None:
