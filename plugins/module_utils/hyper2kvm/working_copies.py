@@ -51,14 +51,14 @@ class WriteMark:
     """
 
     modified_ns: int
-    blocks: int
     size: int
 
     @classmethod
     def of(cls, path: Path) -> WriteMark:
         """Take the mark of a file."""
         status = path.stat()
-        return cls(status.st_mtime_ns, status.st_blocks, status.st_size)
+        # Not its blocks: a filesystem may allocate them long after they were written.
+        return cls(status.st_mtime_ns, status.st_size)
 
 
 def copy_path(work: Path, disk: SourceDisk) -> Path:
