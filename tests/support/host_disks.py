@@ -54,10 +54,10 @@ def make_filesystems(directory: Path) -> list[Path]:
         with path.open("wb") as file:
             file.truncate(size << 20)
     for command in (
-        ["mkfs.xfs", "-q", xfs],
-        ["mkfs.ext4", "-q", "-F", ext4],
-        ["debugfs", "-w", "-R", "set_super_value state 0", ext4],
-        ["mkfs.btrfs", "-q", btrfs],
+        ["mkfs.xfs", "-q", str(xfs)],
+        ["mkfs.ext4", "-q", "-F", str(ext4)],
+        ["debugfs", "-w", "-R", "set_super_value state 0", str(ext4)],
+        ["mkfs.btrfs", "-q", str(btrfs)],
     ):
         subprocess.run(command, check=True, capture_output=True)
     return [xfs, ext4, btrfs]
@@ -89,7 +89,7 @@ def _enter(loops: Sequence[str], command: Sequence[str]) -> None:
         os.mknod(f"/dev/sda{index}", stat.S_IFBLK | 0o660, number)
     os.mkdir("/dev/shm", 0o1777)
     os.umask(0o022)
-    os.execvp(command[0], command)
+    os.execvp(command[0], list(command))
 
 
 if __name__ == "__main__":

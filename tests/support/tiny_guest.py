@@ -42,5 +42,5 @@ def make(disk: Path, files: Mapping[str, str], links: Mapping[str, str]) -> None
         file.truncate(66 * _MIB)
     table = "label: dos\nstart=1MiB,size=64MiB,type=83\n"
     subprocess.run(["sfdisk", "-q", disk], input=table, text=True, check=True)
-    make_filesystem = ["mkfs.ext4", "-q", "-F", "-E", f"offset={_MIB}", "-d", root, disk, "64M"]
-    subprocess.run(make_filesystem, check=True, capture_output=True)
+    make_filesystem = ["mkfs.ext4", "-q", "-F", "-E", f"offset={_MIB}", "-d", str(root)]
+    subprocess.run([*make_filesystem, str(disk), "64M"], check=True, capture_output=True)

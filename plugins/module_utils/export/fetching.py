@@ -109,9 +109,7 @@ def _download(
     item: ExportItem, copy: Path | None, source: Source, request: ExportRequest
 ) -> Download:
     return Download(
-        endpoint=endpoint_of(
-            item.url, source.vcenter, request.host_map, request.stall_timeout
-        ),
+        endpoint=endpoint_of(item.url, source.vcenter, request.host_map, request.stall_timeout),
         path=request.directory / item.name,
         capacity=item.disk.capacity if item.disk else None,
         working_copy=copy,
