@@ -116,8 +116,9 @@ class TlsStream:
         return count
 
     def _send_pending(self) -> None:
-        if self._outgoing.pending:
-            self.connection.sendall(self._outgoing.read())
+        waiting = self._outgoing.read()
+        if waiting:
+            self.connection.sendall(waiting)
 
 
 class _Reader(io.RawIOBase):

@@ -10,7 +10,7 @@ so what stands before a colon is made part of the element's name.
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from ..files import GuestFiles, read_text
 from .interface import (

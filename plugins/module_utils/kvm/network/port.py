@@ -56,12 +56,12 @@ class PortCheck:
         """Return what is to be sent at this time."""
         if self.done:
             return []
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             if now < self._next:
                 return []
-            self._open(now)
-        assert self._connection is not None
-        return [*self._connection.turn(now), *self._judge(now)]
+            connection = self._open(now)
+        return [*connection.turn(now), *self._judge(connection, now)]
 
     def knows(self, segment: Segment) -> bool:
         """Whether a segment belongs to one of its connections."""
@@ -70,11 +70,12 @@ class PortCheck:
 
     def take(self, segment: Segment, now: float) -> list[Segment]:
         """Return what is to be said to a segment from the guest."""
-        if self._connection is None or self.done:
+        connection = self._connection
+        if connection is None or self.done:
             return []
-        return [*self._connection.take(segment, now), *self._judge(now)]
+        return [*connection.take(segment, now), *self._judge(connection, now)]
 
-    def _open(self, now: float) -> None:
+    def _open(self, now: float) -> Connection:
         self._connection = Connection(
             (self._first_port + self._tries % _PORTS, self._port),
             first_sequence=(self._tries + 1) * 0x10001,
@@ -85,11 +86,10 @@ class PortCheck:
         self._tries += 1
         self._began = now
         self._accepted = None
+        return self._connection
 
-    def _judge(self, now: float) -> list[Segment]:
+    def _judge(self, connection: Connection, now: float) -> list[Segment]:
         """Decide whether the connection has shown what it can show; return its end if so."""
-        connection = self._connection
-        assert connection is not None
         if not connection.established:
             if connection.refused:
                 self.reason = f"port {self._port} refuses connections"

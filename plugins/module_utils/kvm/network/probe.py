@@ -93,13 +93,13 @@ class Probe:
         segment = Segment.parse(packet)
         if echo is not None and echo[0] == self._identifier:
             if self._is_right(frame.source, wire.index, wires):
-                self._settle(frame, wire)
+                self._settle(packet.source, frame, wire)
                 self._found("ping", now)
             else:
                 self._replied_elsewhere = wire.index
         elif segment is not None and self._port is not None and self._port.knows(segment):
             if self._is_right(frame.source, wire.index, wires):
-                self._settle(frame, wire)
+                self._settle(packet.source, frame, wire)
                 self._say(self._port.take(segment, now), wires)
                 self._look_at_port(now)
             else:
@@ -115,7 +115,7 @@ class Probe:
             return
         if self._asked is None or now - self._asked >= _ASK_EVERY:
             self._asked = now
-            self._ask(wires, now)
+            self._ask(self.address, wires, now)
         if self._place is None:
             return
         if self._port is not None:
@@ -144,11 +144,10 @@ class Probe:
             "required": wanted.required,
         }
 
-    def _settle(self, frame: Frame, wire: Wire) -> None:
+    def _settle(self, address: Address, frame: Frame, wire: Wire) -> None:
         """Note where a reply came from: that is where the address is, whoever else claims it."""
-        assert self.address is not None
         self._settled = True
-        self._place = Sighting(self.address, wire.index, frame.vlan, frame.source, solicited=True)
+        self._place = Sighting(address, wire.index, frame.vlan, frame.source, solicited=True)
 
     def _reason(self, nic_names: Sequence[str]) -> str:
         if self.address is None:
@@ -181,32 +180,33 @@ class Probe:
         chosen = [wires[nic] for nic in self.expectation.nics] or wires
         return next((wire.lease.ip for wire in chosen if wire.lease is not None), None)
 
-    def _ask(self, wires: Sequence[Wire], now: float) -> None:
+    def _ask(self, address: Address, wires: Sequence[Wire], now: float) -> None:
         """Ask who has the address, and ping it once that is known."""
-        assert self.address is not None
         self._began = now if self._began is None else self._began
         nics, vlan = self.expectation.nics, self.expectation.vlan
         everywhere = self._place is None and now - self._began >= _ELSEWHERE_AFTER
         for wire in wires if not nics or everywhere else [wires[nic] for nic in nics]:
             for tag in tuple(wire.vlans) if vlan is None else (vlan,):
-                wire.ask_for(self.address, self._asker(), tag)
+                wire.ask_for(address, self._asker(address), tag)
         if self._place is not None and self._port is None:
             self._pings = (self._pings + 1) & 0xFFFF
-            ping = packets.echo_request(self._asker(), self.address, self._identifier, self._pings)
+            ping = packets.echo_request(
+                self._asker(address), address, self._identifier, self._pings
+            )
             wires[self._place.wire].send_packet(ping, self._place.mac, self._place.vlan)
 
     def _say(self, segments: Sequence[Segment], wires: Sequence[Wire]) -> None:
         place = self._place
-        if place is None or self.address is None:
+        address = self.address
+        if place is None or address is None:
             return
         for segment in segments:
-            packet = segment.packet(self._asker(), self.address)
+            packet = segment.packet(self._asker(address), address)
             wires[place.wire].send_packet(packet, place.mac, place.vlan)
 
-    def _asker(self) -> Address:
-        assert self.address is not None
+    def _asker(self, address: Address) -> Address:
         wanted = self.expectation
-        return neighbour_of(self.address, wanted.prefix, wanted.gateway, self._taken)
+        return neighbour_of(address, wanted.prefix, wanted.gateway, self._taken)
 
     def _look_at_port(self, now: float) -> None:
         if self._port is not None and self._port.done:

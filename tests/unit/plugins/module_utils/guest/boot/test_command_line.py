@@ -24,8 +24,8 @@ else
   search --no-floppy --fs-uuid --set=root AB12-CD34
 fi
 menuentry 'Debian' {
-	linux	/boot/vmlinuz root=/dev/sda1 ro root=UUID=1 quiet resume=/dev/sda5
-	initrd	/boot/initrd.img
+\tlinux\t/boot/vmlinuz root=/dev/sda1 ro root=UUID=1 quiet resume=/dev/sda5
+\tinitrd\t/boot/initrd.img
 }
 """
 GRUBENV = (

@@ -28,5 +28,5 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
-def request(document: dict[str, Any] = DOCUMENT, **options: Any) -> Request:
-    return request_of(document, Path("/srv/web01"), {**DEFAULTS, **options})
+def request(document: dict[str, Any] | None = None, **options: Any) -> Request:
+    return request_of(document or DOCUMENT, Path("/srv/web01"), {**DEFAULTS, **options})
