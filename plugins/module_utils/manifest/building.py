@@ -198,8 +198,12 @@ def _exported_at(disks: Sequence[Disk]) -> str | None:
 def _without_blanks(value: Any) -> Any:
     """Leave out what isn't known: hyper2kvm crashes on a checksum that is null."""
     if isinstance(value, dict):
-        members = {key: _without_blanks(member) for key, member in value.items()}
-        return {key: member for key, member in members.items() if member not in (None, "", [], {})}
+        members = (
+            (key, _without_blanks(member) if isinstance(member, (dict, list)) else member)
+            for key, member in value.items()
+        )
+        # None and what is empty go; 0 and False stay.
+        return {key: member for key, member in members if member or member == 0}
     if isinstance(value, list):
         return [_without_blanks(member) for member in value]
     return value

@@ -143,12 +143,18 @@ def ordered(value: Any, schema: dict[str, Any]) -> Any:
     """Return the value with its objects' keys in the schema's order, other keys after them by name."""
     if isinstance(value, dict):
         known = schema.get("properties", {})
-        names = [name for name in known if name in value] + sorted(
-            name for name in value if name not in known
-        )
+        names = [name for name in known if name in value]
+        if len(names) < len(value):
+            names += sorted(name for name in value if name not in known)
         rest = schema.get("additionalProperties")
         other = rest if isinstance(rest, dict) else {}
-        return {name: ordered(value[name], known.get(name, other)) for name in names}
+        return {
+            # Most values are plain, and there may be thousands.
+            name: ordered(member, known.get(name, other))
+            if isinstance(member := value[name], (dict, list))
+            else member
+            for name in names
+        }
     if isinstance(value, list):
         items = schema.get("items", {})
         return [ordered(item, items) for item in value]

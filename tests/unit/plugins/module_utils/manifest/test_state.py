@@ -215,7 +215,8 @@ def test_a_thousand_disks_are_described_and_written_in_100_ms(request_, tmp_path
         disks.append(Disk(path=path, size=0, source_format="raw", label=f"Hard disk {number}"))
     artifacts = replace(request_.artifacts, disks=tuple(disks))
     spent = []
-    for number in range(5):
+    # The best of many: others may be at work on the machine.
+    for number in range(15):
         path = tmp_path / f"{number}.json"
         wanted = replace(request_, artifacts=artifacts, checksum=False, path=path)
         start = time.process_time()
