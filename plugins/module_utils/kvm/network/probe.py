@@ -62,6 +62,7 @@ class Probe:
         self._found_at = 0.0
         self._announced = False
         self._announced_elsewhere: int | None = None
+        self._answered_elsewhere: int | None = None
         self._replied_elsewhere: int | None = None
 
     def saw(self, sighting: Sighting, wires: Sequence[Wire], now: float) -> None:
@@ -72,8 +73,11 @@ class Probe:
         if wanted.vlan is not None and sighting.vlan != wanted.vlan:
             return
         if not self._is_right(sighting.mac, sighting.wire, wires):
-            if not sighting.solicited or self._place is None:
+            if not sighting.solicited:
                 self._announced_elsewhere = sighting.wire
+            elif self._place is None:
+                # Linux answers at any of its NICs for any of its addresses.
+                self._answered_elsewhere = sighting.wire
             return
         if self._place is None:
             self._found_at = now
@@ -155,6 +159,8 @@ class Probe:
         elsewhere = self._replied_elsewhere
         if elsewhere is None and not self._announced:
             elsewhere = self._announced_elsewhere
+        if elsewhere is None and self._place is None:
+            elsewhere = self._answered_elsewhere
         if elsewhere is not None and self.expectation.nics:
             wanted = " or ".join(nic_names[nic] for nic in self.expectation.nics)
             return f"the guest has this address at {nic_names[elsewhere]}, not at {wanted}"
