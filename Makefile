@@ -61,6 +61,7 @@ molecule: install ## The role's molecule scenario, against the simulator
 .PHONY: system
 system: setup ## Tests with real programs, but for the whole way
 	@dev/system
+	@dev/emulated
 
 .PHONY: e2e
 e2e: setup ## A real guest the whole way, and the proof that the check means something

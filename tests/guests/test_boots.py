@@ -13,6 +13,8 @@ import pytest
 from ansible_collections.hypersdk.hyper2kvm.tests.guests import debian_bios, machine
 from ansible_collections.hypersdk.hyper2kvm.tests.guests.guest import Guest
 
+pytestmark = pytest.mark.emulated
+
 # Emulated, on a machine that other tests keep busy.
 PATIENCE = 600.0
 

@@ -19,6 +19,8 @@ from ansible_collections.hypersdk.hyper2kvm.tests.guests.cells import OURS
 from ansible_collections.hypersdk.hyper2kvm.tests.guests.conversions import Converted
 from ansible_collections.hypersdk.hyper2kvm.tests.guests.guest import Guest
 
+pytestmark = pytest.mark.emulated
+
 
 @pytest.fixture(scope="module")
 def guest() -> Guest:

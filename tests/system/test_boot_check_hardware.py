@@ -16,6 +16,8 @@ import pytest
 from ansible_collections.hypersdk.hyper2kvm.tests.support import boot_sector, tiny_linux
 from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import run_module
 
+pytestmark = pytest.mark.emulated
+
 LOGIN = "\r\nDebian GNU/Linux 12 web01 ttyS0\r\n\r\nweb01 login: "
 
 AGENT = """\

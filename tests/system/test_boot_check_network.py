@@ -15,6 +15,8 @@ import pytest
 from ansible_collections.hypersdk.hyper2kvm.tests.support import tiny_linux
 from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import run_module
 
+pytestmark = pytest.mark.emulated
+
 MACS = [f"00:50:56:8a:10:{number:02x}" for number in range(1, 8)]
 
 # What udhcpc does with a lease.

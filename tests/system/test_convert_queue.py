@@ -17,6 +17,8 @@ from ansible_collections.hypersdk.hyper2kvm.tests.support.cache import cache_dir
 from ansible_collections.hypersdk.hyper2kvm.tests.support.exported import Exported
 from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import run_module
 
+pytestmark = pytest.mark.emulated
+
 
 def convert(vm: Exported, executable: Path, queue: Path, **options: Any) -> dict[str, Any]:
     return run_module(

@@ -16,6 +16,8 @@ import pytest
 from ansible_collections.hypersdk.hyper2kvm.tests.guests import debian_bios
 from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import run_module
 
+pytestmark = pytest.mark.emulated
+
 HASH = "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH2v admin@example.com"
 CONFIGURATION = {

@@ -12,6 +12,8 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest import files as guest_files
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.environment import (
     CACHE_VARIABLE,
@@ -19,6 +21,8 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.envir
 )
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.sandbox.kvm_device import kvm_works
 from ansible_collections.hypersdk.hyper2kvm.tests.support.cache import cache_dir
+
+pytestmark = pytest.mark.emulated
 
 _PROGRAM = """
 import json, sys

@@ -25,6 +25,8 @@ from ansible_collections.hypersdk.hyper2kvm.tests.guests import debian_bios
 from ansible_collections.hypersdk.hyper2kvm.tests.support.cache import cache_dir
 from ansible_collections.hypersdk.hyper2kvm.tests.support.registry_hive import Key, make_hive
 
+pytestmark = pytest.mark.emulated
+
 # A header of a program for 64-bit Windows, by which libguestfs tells the architecture.
 _PROGRAM = (
     b"MZ".ljust(60, b"\0")

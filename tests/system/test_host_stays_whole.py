@@ -35,6 +35,8 @@ from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import (
 )
 from ansible_collections.hypersdk.hyper2kvm.tests.support.processes import is_gone
 
+pytestmark = pytest.mark.emulated
+
 MODULE = "ansible_collections.hypersdk.hyper2kvm.plugins.modules.hyper2kvm_convert"
 MIB = 1 << 20
 XFS, EXT4, BTRFS = 0, 1, 2
