@@ -82,11 +82,12 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     )
     directory = tmp_path_factory.mktemp("configuration")
     path = directory / "artifact-manifest.json"
+    exported = debian_bios.build()
     written = run_module(
         "artifact_manifest",
         {
             "path": str(path),
-            "disks": [{"path": str(debian_bios.build().boot.vmdk)}],
+            "disks": [{"path": str(disk.vmdk)} for disk in (exported.boot, exported.data)],
             "vm": {"firmware": "bios", "os_hint": "linux"},
             "pipeline": {
                 "fix": {"regen_initramfs": False, "update_grub": False},
@@ -100,7 +101,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "hyper2kvm_convert", {"manifest": str(path), "executable": executable}, timeout=3600
     )
     assert not converted.get("failed"), converted
-    (image,) = (Path(output["path"]) for output in converted["outputs"])
+    image = Path(converted["outputs"][0]["path"])
     wanted = [
         "/etc/passwd",
         "/etc/shadow",
