@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import Hyper2KvmError
-from .fstab import Mount, parse_fstab
+from .fstab import FSTAB, Mount, parse_fstab
 from .repair import ERROR, WARNING, Finding
 from .storage import Storage, Volume, device_of
 
@@ -244,9 +244,9 @@ def mount_guest(
         ) from error
     findings: list[Finding] = []
     mounted = {"/": system.root}
-    if system.type == "windows" or not handle.is_file("/etc/fstab", followsymlinks=True):
+    if system.type == "windows" or not handle.is_file(FSTAB, followsymlinks=True):
         return findings, mounted
-    mounts = parse_fstab(handle.read_file("/etc/fstab").decode("utf-8", errors="replace"))
+    mounts = parse_fstab(handle.read_file(FSTAB).decode("utf-8", errors="replace"))
     for entry in sorted(mounts, key=lambda entry: entry.mount_point.count("/")):
         mountable = _mountable(entry, storage) if entry.mount_point in SYSTEM_PLACES else None
         if mountable is None or not handle.is_dir(entry.mount_point, followsymlinks=False):
@@ -258,7 +258,7 @@ def mount_guest(
             findings.append(
                 Finding(
                     WARNING if entry.is_optional else ERROR,
-                    "/etc/fstab",
+                    FSTAB,
                     f"{entry.spec}, which the guest mounts on {entry.mount_point}, can't be"
                     f" mounted ({entry.type}): {error}.",
                     "Have the guest check that filesystem before the export; libguestfs on the"

@@ -106,6 +106,16 @@ def read_text(files: GuestFiles, path: str) -> str:
     return files.read(path).decode("utf-8", "surrogateescape")
 
 
+def text_of(files: GuestFiles, path: str) -> str:
+    """Return a file's text as read_text() does, "" when there is no such file."""
+    return read_text(files, path) if files.is_file(path) else ""
+
+
+def write_text(files: GuestFiles, path: str, text: str) -> None:
+    """Write what was read as text, changed; bytes that are no UTF-8 stay what they were."""
+    files.write(path, text.encode("utf-8", "surrogateescape"))
+
+
 class DirectoryFiles:
     """The files of a guest whose root is a directory of this machine."""
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+FSTAB = "/etc/fstab"
 _OPTIONAL = frozenset({"noauto", "nofail"})
 
 

@@ -11,10 +11,9 @@ from typing import Any
 from .boot.examination import Guest, examine
 from .boot.kernels import initramfs_digests
 from .boot.mending import mend
-from .boot.names import FSTAB
-from .boot.text import text_of
 from .boot.tools import INITRAMFS_TOOLS_MODULES, lost_modules, put_back_listed
-from .files import GuestFiles
+from .files import GuestFiles, text_of
+from .fstab import FSTAB
 from .mounts import put_back_options
 from .network.cloud_init import keep_from_writing
 from .network.interface import nics_of

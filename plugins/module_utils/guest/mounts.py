@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .files import GuestFiles, read_text
-from .fstab import Mount, parse_fstab, with_devices
+from .files import GuestFiles, text_of, write_text
+from .fstab import FSTAB, Mount, parse_fstab, with_devices
 from .repair import Repair
 
-FSTAB = "/etc/fstab"
 _ADDED = ("nofail", "x-systemd.device-timeout=5s")
 
 
@@ -29,13 +28,11 @@ def put_back_options(files: GuestFiles, kept_fstab: str) -> list[Repair]:
     Returns:
         One repair a line that was changed.
     """
-    if not files.is_file(FSTAB):
-        return []
-    before = read_text(files, FSTAB)
+    before = text_of(files, FSTAB)
     after = with_own_options(before, kept_fstab)
     if after == before:
         return []
-    files.write(FSTAB, after.encode("utf-8", "surrogateescape"))
+    write_text(files, FSTAB, after)
     return [
         Repair("Took off the mount options that hyper2kvm had added", FSTAB, old, new)
         for old, new in zip(before.splitlines(), after.splitlines())

@@ -13,8 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..files import GuestFiles
-from .text import text_of, write_text
+from ..files import GuestFiles, text_of, write_text
 
 _GRUB = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
 _LEGACY = ("/boot/grub/menu.lst", "/boot/grub/grub.conf", "/boot/extlinux/extlinux.conf")

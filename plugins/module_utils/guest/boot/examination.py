@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..files import GuestFiles
-from ..fstab import parse_fstab
+from ..files import GuestFiles, text_of
+from ..fstab import FSTAB, parse_fstab
 from ..layers import Layers
 from ..repair import ERROR, WARNING, Finding
 from ..storage import Storage
@@ -18,9 +18,8 @@ from .drivers import KernelState, Lack, judge
 from .initramfs import InitramfsError
 from .kernels import Kernel, find_kernels, read_index, read_initramfs
 from .loader import fallback_finding, find_esp, find_fallback
-from .names import FSTAB, Named, find_named
+from .names import Named, find_named
 from .names import findings as name_findings
-from .text import text_of
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..files import GuestFiles
+from ..files import GuestFiles, text_of
 from .initramfs import DecompressorMissing, file_names
 from .modules import ModuleIndex, parse_index
-from .text import text_of
 
 _MODULE_ROOTS = ("/lib/modules", "/usr/lib/modules")
 # Seconds for the guest's own program that lists an initramfs; emulated, it takes a while.

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..files import GuestFiles
-from ..fstab import Encrypted, Mount, parse_crypttab, parse_fstab, with_devices
+from ..files import GuestFiles, text_of, write_text
+from ..fstab import FSTAB, Encrypted, Mount, parse_crypttab, parse_fstab, with_devices
 from ..repair import ERROR, WARNING, Finding, Repair
 from ..storage import Match, Storage, Volume, stable_name
 from .command_line import Reference, find_references, replaced
-from .text import text_of, write_text
 
-FSTAB = "/etc/fstab"
 CRYPTTAB = "/etc/crypttab"
 _MAPPER = "/dev/mapper/"
 
@@ -60,12 +58,13 @@ def find_named(
             what need not be there is for the guest's owner to say.
     """
     root = storage.named(root_device)
-    opened = {entry.name for entry in parse_crypttab(text_of(files, CRYPTTAB))}
+    encrypted = parse_crypttab(text_of(files, CRYPTTAB))
+    opened = {entry.name for entry in encrypted}
     optional = {m.mount_point for m in parse_fstab(original_fstab) if m.is_optional}
     named: list[Named] = []
     for mount in parse_fstab(text_of(files, FSTAB)):
         named += _of_mount(mount, storage, root, opened, mount.mount_point in optional)
-    for entry in parse_crypttab(text_of(files, CRYPTTAB)):
+    for entry in encrypted:
         named += _of_crypttab(entry, storage)
     for reference in find_references(files):
         named += _of_reference(reference, storage, root, opened)

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..files import GuestFiles
+from ..files import GuestFiles, text_of, write_text
 from ..repair import Repair
 from .kernels import Kernel
-from .text import text_of, write_text
 
 INITRAMFS_TOOLS_MODULES = "/etc/initramfs-tools/modules"
 _DRACUT_DROP_IN = "/etc/dracut.conf.d/90-hyper2kvm.conf"

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..files import GuestFiles, read_text
+from ..files import GuestFiles, text_of
 from .interface import (
     BOND,
     BRIDGE,
@@ -204,7 +204,7 @@ def _prefix(settings: Mapping[str, str], index: str) -> str:
 def _routes(files: GuestFiles, path: str) -> dict[str, str]:
     """Return the default gateways of a routes file: DESTINATION GATEWAY NETMASK INTERFACE."""
     found: dict[str, str] = {}
-    for line in (read_text(files, path) if files.is_file(path) else "").splitlines():
+    for line in text_of(files, path).splitlines():
         words = line.split()
         if len(words) > 1 and words[0] in ("default", "0.0.0.0/0", "::/0") and host(words[1]):
             interface = words[3] if len(words) > 3 and words[3] != "-" else ""
@@ -213,7 +213,7 @@ def _routes(files: GuestFiles, path: str) -> dict[str, str]:
 
 
 def _settings(files: GuestFiles, path: str) -> dict[str, str]:
-    return parse(read_text(files, path)) if files.is_file(path) else {}
+    return parse(text_of(files, path))
 
 
 def _paths(files: GuestFiles, directory: str) -> list[str]:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..files import GuestFiles, read_text
+from ..files import GuestFiles, text_of, write_text
 from ..repair import WARNING, Finding, Repair
 from .interface import Nic
 from .reading import Named, NetworkReading
@@ -99,7 +99,7 @@ def _write_links(files: GuestFiles, due: Sequence[tuple[Named, str]], udev: Udev
     repairs = []
     for named, mac in due:
         path, text = link_path(named.name), link_text(named.name, mac, udev.systemd)
-        before = read_text(files, path) if files.is_file(path) else ""
+        before = text_of(files, path)
         if before != text:
             files.write(path, text.encode())
             repairs.append(Repair(_what(named, mac), path, before, text))
@@ -107,7 +107,7 @@ def _write_links(files: GuestFiles, due: Sequence[tuple[Named, str]], udev: Udev
 
 
 def _write_rules(files: GuestFiles, due: Sequence[tuple[Named, str]], _udev: Udev) -> list[Repair]:
-    before = read_text(files, PERSISTENT_RULES) if files.is_file(PERSISTENT_RULES) else ""
+    before = text_of(files, PERSISTENT_RULES)
     repairs, text = [], before
     for named, mac in due:
         line = rule_text(named.name, mac)
@@ -116,7 +116,7 @@ def _write_rules(files: GuestFiles, due: Sequence[tuple[Named, str]], _udev: Ude
             text += f"{_MARK}\n{line}\n"
             repairs.append(Repair(_what(named, mac), PERSISTENT_RULES, "", line))
     if text != before:
-        files.write(PERSISTENT_RULES, text.encode("utf-8", "surrogateescape"))
+        write_text(files, PERSISTENT_RULES, text)
     return repairs
 
 
