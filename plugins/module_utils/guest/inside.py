@@ -11,12 +11,12 @@ fixed. What it needs to know of the first, it gets back as it gave it.
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..atomic import write_text
 from ..errors import Hyper2KvmError
 from .appliance import (
     Disk,
@@ -49,12 +49,8 @@ def main(request_path: str, answer_path: str) -> None:
             "error": {"message": f"libguestfs can't work on the guest: {error}.", "action": ""}
         }
     answer["seconds"] = clock.seconds
-    part = Path(answer_path + ".part")
-    # A guest's network files hold passwords.
-    part.touch(mode=0o600)
-    # A guest's bytes that are no UTF-8 travel as escapes.
-    part.write_text(json.dumps(answer, ensure_ascii=True), encoding="utf-8")
-    os.replace(part, answer_path)
+    # A guest's network files hold passwords; its bytes that are no UTF-8 travel as escapes.
+    write_text(Path(answer_path), json.dumps(answer, ensure_ascii=True), 0o600)
 
 
 class Clock:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..atomic import write_text
 from ..errors import Hyper2KvmError
 from ..sandbox.limits import UNLIMITED, Limits
 from ..sandbox.run import Completed, run
@@ -189,8 +190,7 @@ class GuestSession:
             **more,
         }
         # A guest's network files hold passwords.
-        request_path.touch(mode=0o600)
-        request_path.write_text(json.dumps(request), encoding="utf-8")
+        write_text(request_path, json.dumps(request), 0o600)
         root, code = _code()
         completed = run(
             [

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..atomic import write_text
+
 FILE_NAME = "conversion.json"
 _VERSION = 1
 _CHUNK = 1024 * 1024
@@ -86,6 +88,4 @@ def save_record(
         "modified_ns": [Path(output.path).stat().st_mtime_ns for output in outputs],
         "result": dict(result),
     }
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_text(path, json.dumps(record, indent=2) + "\n")
