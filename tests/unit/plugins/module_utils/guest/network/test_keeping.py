@@ -19,7 +19,6 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.files imp
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.network.globbing import (
     expand,
 )
-from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.network.interface import Nic
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.network.keeping import (
     Kept,
     injected_paths,
@@ -30,24 +29,12 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.network.p
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.network.reading import (
     read_network,
 )
+from ansible_collections.hypersdk.hyper2kvm.tests.unit.plugins.module_utils.guest.network.two_nics import (
+    BOTH,
+    tree,
+)
 
 INTERFACES = "auto ens192\niface ens192 inet static\n address 192.0.2.10/24\n"
-ONE = Nic("nic-0", "00:50:56:8a:20:01", 192, "vmxnet3")
-TWO = Nic("nic-1", "00:50:56:8a:20:02", 224, "vmxnet3")
-BOTH = (ONE, TWO)
-SETUP_LINK = "/usr/lib/udev/rules.d/80-net-setup-link.rules"
-PROGRAMS = dict.fromkeys(
-    ("/sbin/ifup", "/usr/sbin/NetworkManager", "/usr/lib/systemd/systemd-networkd"), ""
-)
-NETWORKD = "/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
-
-
-def tree(root: Path, contents: dict[str, str]) -> DirectoryFiles:
-    files = DirectoryFiles(root)
-    for path, content in {SETUP_LINK: "", **PROGRAMS, **contents}.items():
-        files.write(path, content.encode())
-    files.link("/usr/lib/systemd/system/systemd-networkd.service", NETWORKD)
-    return files
 
 
 # What hyper2kvm's network step does to files, and the copies that it leaves.

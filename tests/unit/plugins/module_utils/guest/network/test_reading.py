@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.files import DirectoryFiles
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.network import udev
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.network.interface import Nic
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.network.pinning import pin
@@ -22,33 +21,16 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.network.r
     NetworkReading,
     read_network,
 )
-
-ONE = Nic("nic-0", "00:50:56:8a:20:01", 192, "vmxnet3")
-TWO = Nic("nic-1", "00:50:56:8a:20:02", 224, "vmxnet3")
-BOTH = (ONE, TWO)
-SETUP_LINK = "/usr/lib/udev/rules.d/80-net-setup-link.rules"
-PROGRAMS = dict.fromkeys(
-    ("/sbin/ifup", "/usr/sbin/NetworkManager", "/usr/lib/systemd/systemd-networkd"), ""
+from ansible_collections.hypersdk.hyper2kvm.tests.unit.plugins.module_utils.guest.network.two_nics import (
+    BOTH,
+    NETWORKD,
+    ONE,
+    TWO,
+    interfaces,
+    tree,
 )
-NETWORKD = "/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
+
 GRUB = "/boot/grub/grub.cfg"
-
-
-def tree(root: Path, contents: dict[str, str]) -> DirectoryFiles:
-    files = DirectoryFiles(root)
-    for path, content in {SETUP_LINK: "", **PROGRAMS, **contents}.items():
-        files.write(path, content.encode())
-    files.link("/usr/lib/systemd/system/systemd-networkd.service", NETWORKD)
-    return files
-
-
-def interfaces(*names: str) -> dict[str, str]:
-    """Return an /etc/network/interfaces in which each name has an address."""
-    text = "".join(
-        f"auto {name}\niface {name} inet static\n address 192.0.2.{number}/24\n"
-        for number, name in enumerate(names, 10)
-    )
-    return {"/etc/network/interfaces": text}
 
 
 def named(reading: NetworkReading) -> dict[str, str]:
