@@ -73,9 +73,13 @@ def module_paths(modules: Iterable[str], version: str = VERSION) -> list[str]:
 
 
 def initramfs(modules: Iterable[str], others: Iterable[str] = ()) -> bytes:
-    """Return an initramfs as Debian makes it: microcode in front, then a compressed archive."""
+    """Return an initramfs as Debian makes it: microcode in front, then compressed archives.
+
+    It holds an empty etc/fstab, as initramfs-tools makes one.
+    """
     microcode = cpio(["kernel/x86/microcode/GenuineIntel.bin"])
-    return microcode + gzip.compress(cpio([*module_paths(modules), *others]), 1)
+    content = cpio([*module_paths(modules), *others])
+    return microcode + gzip.compress(content + cpio(["etc/fstab"], b""), 1)
 
 
 def write(root: Path, files: Mapping[str, str | bytes]) -> None:

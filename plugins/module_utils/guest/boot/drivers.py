@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..layers import Layers
@@ -59,7 +59,7 @@ class KernelState:
         missing: Modules that the kernel has and its initramfs lacks.
         unavailable: Modules that the kernel itself lacks.
         programs: Programs that the initramfs lacks.
-        carried: The paths of configuration files of the guest's that the initramfs holds.
+        carried: The paths of configuration files of the guest's that the initramfs holds copies of.
         digest: SHA-256 of the initramfs, in hex.
         names_nics: Whether udev gives NICs their names in the initramfs already.
     """
@@ -83,7 +83,7 @@ class KernelState:
 def judge(
     kernel: Kernel,
     index: ModuleIndex,
-    names: Iterable[str],
+    files: Mapping[str, int | None],
     *,
     filesystems: Sequence[tuple[str, str]],
     layers: Layers,
@@ -93,12 +93,11 @@ def judge(
     Args:
         kernel: Which.
         index: Its modules.
-        names: The paths of the files in its initramfs.
+        files: The paths of the files in its initramfs, with their sizes where they are known.
         filesystems: What is mounted from the initramfs: mount point and type.
         layers: What these stand on.
     """
-    paths = frozenset(names)
-    present = {name for name in map(module_name, paths) if name is not None}
+    present = {name for name in map(module_name, files) if name is not None}
     missing: dict[str, Lack] = {}
     unavailable: list[Lack] = []
     for module, why, required in _needs(index, filesystems, layers):
@@ -110,7 +109,7 @@ def judge(
             if needed not in present:
                 text = why if needed == module else f"{module} needs it, for {why}"
                 missing.setdefault(needed, Lack(needed, text))
-    programs = {path.rsplit("/", 1)[-1] for path in paths}
+    programs = {path.rsplit("/", 1)[-1] for path in files}
     return KernelState(
         version=kernel.version,
         initramfs=kernel.initramfs,
@@ -122,8 +121,11 @@ def judge(
             for program in layers.programs
             if not programs & set(_INSTEAD.get(program, (program,)))
         ),
-        carried=frozenset(f"/{path}" for path in paths if path.startswith("etc/")),
-        names_nics=any(path.endswith(_NAMES_NICS) for path in paths),
+        # initramfs-tools makes an empty etc/fstab, which is a copy of nothing.
+        carried=frozenset(
+            f"/{p}" for p, size in files.items() if p.startswith("etc/") and size != 0
+        ),
+        names_nics=any(path.endswith(_NAMES_NICS) for path in files),
     )
 
 

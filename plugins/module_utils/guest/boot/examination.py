@@ -129,7 +129,7 @@ def examine_kernels(
     filesystems = guest.filesystems()
     for kernel in kernels:
         try:
-            names, digest = read_initramfs(guest.files, kernel)
+            files, digest = read_initramfs(guest.files, kernel)
         except InitramfsError as error:
             unreadable.append(
                 Finding(
@@ -141,7 +141,7 @@ def examine_kernels(
             )
             continue
         index = read_index(guest.files, kernel)
-        state = judge(kernel, index, names, filesystems=filesystems, layers=guest.layers)
+        state = judge(kernel, index, files, filesystems=filesystems, layers=guest.layers)
         states.append(replace(state, digest=digest))
     return tuple(states), tuple(unreadable)
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The names of the files in an initramfs.
+"""The files in an initramfs.
 
 An initramfs is one or more cpio archives (form "newc") one after the other, each plain or
 compressed, with zeros between them: Documentation/driver-api/early-userspace/buffer-format.rst of
@@ -48,8 +48,10 @@ class DecompressorMissing(InitramfsError):
     """It is compressed in a way for which a program is needed that is not installed."""
 
 
-def file_names(image: bytes) -> frozenset[str]:
-    """Return the paths of the files in an initramfs, without a leading slash or "./".
+def list_files(image: bytes) -> dict[str, int]:
+    """Return the size, in bytes, of each file in an initramfs by its path.
+
+    A path has no leading slash or "./".
 
     Args:
         image: All of it.
@@ -58,13 +60,13 @@ def file_names(image: bytes) -> frozenset[str]:
         DecompressorMissing: See there.
         InitramfsError: It is damaged, or of no form that the kernel reads.
     """
-    names: set[str] = set()
+    sizes: dict[str, int] = {}
     for archive in _archives(image):
-        names.update(archive)
-    return frozenset(names)
+        sizes.update(archive)
+    return sizes
 
 
-def _archives(image: bytes) -> Iterator[list[str]]:
+def _archives(image: bytes) -> Iterator[dict[str, int]]:
     position = 0
     found = False
     while True:
@@ -72,8 +74,8 @@ def _archives(image: bytes) -> Iterator[list[str]]:
         if position >= len(image):
             break
         if image[position : position + 6] in _CPIO_MAGIC:
-            names, position = _names(image, position)
-            yield names
+            files, position = _files(image, position)
+            yield files
         else:
             content, position = _decompress(image, position)
             yield from _archives(content)
@@ -90,9 +92,9 @@ def _skip_zeros(image: bytes, position: int) -> int:
     return position
 
 
-def _names(image: bytes, position: int) -> tuple[list[str], int]:
-    """Return the names in the archive at *position*, and where it ends."""
-    names: list[str] = []
+def _files(image: bytes, position: int) -> tuple[dict[str, int], int]:
+    """Return the sizes of the files in the archive at *position*, and where it ends."""
+    sizes: dict[str, int] = {}
     while True:
         header = image[position : position + _HEADER]
         if len(header) < _HEADER or header[:6] not in _CPIO_MAGIC:
@@ -107,8 +109,8 @@ def _names(image: bytes, position: int) -> tuple[list[str], int]:
         content = _padded(start + name_size)
         position = _padded(content + size)
         if name == _TRAILER:
-            return names, min(position, len(image))
-        names.append(name[2:] if name.startswith("./") else name.lstrip("/"))
+            return sizes, min(position, len(image))
+        sizes[name[2:] if name.startswith("./") else name.lstrip("/")] = size
 
 
 def _padded(position: int) -> int:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..files import GuestFiles, text_of
-from .initramfs import DecompressorMissing, file_names
+from .initramfs import DecompressorMissing, list_files
 from .modules import ModuleIndex, parse_index
 
 _MODULE_ROOTS = ("/lib/modules", "/usr/lib/modules")
@@ -106,18 +106,20 @@ def initramfs_digests(files: GuestFiles) -> dict[str, str]:
     return {path: hashlib.sha256(files.read(path, _LARGEST)).hexdigest() for path in paths}
 
 
-def read_initramfs(files: GuestFiles, kernel: Kernel) -> tuple[frozenset[str], str]:
-    """Return the paths of the files in a kernel's initramfs, and its SHA-256 in hex.
+def read_initramfs(files: GuestFiles, kernel: Kernel) -> tuple[Mapping[str, int | None], str]:
+    """Return the files in a kernel's initramfs, and its SHA-256 in hex.
+
+    Each file's path leads to its size in bytes, or to None where only its name is known.
 
     Raises:
         InitramfsError: It can't be read, neither by us nor by the guest's own program.
     """
     if not kernel.initramfs:
-        return frozenset(), ""
+        return {}, ""
     image = files.read(kernel.initramfs, _LARGEST)
     digest = hashlib.sha256(image).hexdigest()
     try:
-        return file_names(image), digest
+        return list_files(image), digest
     except DecompressorMissing:
         listed = _ask_guest(files, kernel.initramfs)
         if listed is None:
@@ -125,13 +127,13 @@ def read_initramfs(files: GuestFiles, kernel: Kernel) -> tuple[frozenset[str], s
         return listed, digest
 
 
-def _ask_guest(files: GuestFiles, path: str) -> frozenset[str] | None:
+def _ask_guest(files: GuestFiles, path: str) -> dict[str, None] | None:
     for program, argv in _LISTERS:
         if files.exists(program):
             status, output = files.run([*argv, path], _LISTING_TIMEOUT)
             if status == 0:
                 found = (_LISTED_PATH.search(line) for line in output.splitlines())
-                return frozenset(match.group(1) for match in found if match)
+                return {match.group(1): None for match in found if match}
     return None
 
 
