@@ -117,6 +117,19 @@ class Conversion:
         return f"{self.guest}.{self.step}.conversion.json"
 
 
+def lost(cell: Cell, before: Cell) -> list[str]:
+    """Return what a guest told about itself as on ESXi and tells no longer, a phrase each."""
+    then, told = before.facts, cell.facts
+    failing = [unit for unit in told.get("failed", []) if unit not in then.get("failed", [])]
+    words = [f"{unit} fails" for unit in failing]
+    if then.get("enforce") != told.get("enforce"):
+        words.append("SELinux does not enforce")
+    labels = told.get("label", [])
+    gone = [line for line in then.get("label", []) if line not in labels]
+    words += [f"label of {line.split()[0]} lost" for line in gone]
+    return words
+
+
 def now() -> str:
     """Return the time, in UTC, to the minute."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")

@@ -43,6 +43,8 @@ from ansible_collections.hypersdk.hyper2kvm.tests.guests.cells import (
     UNTOUCHED,
     Cell,
     Conversion,
+    load_cell,
+    lost,
     now,
     save,
 )
@@ -191,10 +193,13 @@ def run_step(guest: Guest, step: str, ways: Sequence[str], places: Places) -> bo
             hardware="vmware" if step == BEFORE else "virtio",
         )
         save(places.results, cell)
-        good = not cell.login if step == UNTOUCHED else cell.good
+        before = load_cell(places.results, guest.name, BEFORE, way)
+        gone = lost(cell, before) if before and cell.login else []
+        good = not cell.login if step == UNTOUCHED else cell.good and not gone
         right = right and (good or step == ALONE)
         name = f"{guest.name}: {step}{': ' if way else ''}{way}"
-        print(f"{name}: {cell.summary} ({time.monotonic() - began:.0f} s)", flush=True)
+        words = ", ".join([cell.summary, *gone])
+        print(f"{name}: {words} ({time.monotonic() - began:.0f} s)", flush=True)
     return right
 
 

@@ -15,6 +15,7 @@ from ansible_collections.hypersdk.hyper2kvm.tests.guests import (
     debian_selinux,
     debian_uefi,
     debian_ways,
+    repairs,
     ways,
 )
 from ansible_collections.hypersdk.hyper2kvm.tests.guests.cells import (
@@ -26,27 +27,39 @@ from ansible_collections.hypersdk.hyper2kvm.tests.guests.cells import (
     Cell,
     load_cell,
     load_conversion,
+    lost,
 )
 
-# Guest, the way that its boots are shown with, and its layout.
+# Guest, the way that its boots are shown with, its layout, and that in a word or two.
 _BOOTS = (
-    (debian_ways.WAYS, ways.ALL[0], "BIOS, ext4, initramfs for the hardware (`MODULES=dep`)"),
+    (
+        debian_ways.WAYS,
+        ways.ALL[0],
+        "BIOS, ext4, initramfs for the hardware (`MODULES=dep`)",
+        "`dep`",
+    ),
     (
         debian_ways.MODULES_LIST,
         debian_ways.CHOSEN[0],
         "BIOS, ext4, `MODULES=list` with the root filesystem's module last",
+        "`list`",
     ),
-    (debian_uefi.NAME, "", "UEFI, GPT, ESP with signed shim and GRUB, ext4"),
-    (debian_lvm.NAME, debian_lvm.WAY.name, "BIOS, root on LVM, separate /boot"),
-    (debian_btrfs.NAME, "", "BIOS, btrfs, root on subvolume @, @home"),
-    (debian_selinux.NAME, "", "BIOS, ext4, SELinux enforcing Debian's default policy"),
+    (debian_uefi.NAME, "", "UEFI, GPT, ESP with signed shim and GRUB, ext4", "UEFI"),
+    (debian_lvm.NAME, debian_lvm.WAY.name, "BIOS, root on LVM, separate /boot", "LVM"),
+    (debian_btrfs.NAME, "", "BIOS, btrfs, root on subvolume @, @home", "btrfs"),
+    (debian_selinux.NAME, "", "BIOS, ext4, SELinux enforcing Debian's default policy", "SELinux"),
 )
 
 
 def write(document: Path, results: Path) -> None:
     """Put the tables into a document, between the comments that name them."""
     text = document.read_text(encoding="utf-8")
-    for name, rows in (("boot", _boot_rows(results)), ("network", _network_rows(results))):
+    tables = {
+        "boot": _boot_rows(results),
+        "repairs": _repair_rows(results),
+        "network": _network_rows(results),
+    }
+    for name, rows in tables.items():
         table = "".join("| " + " | ".join(row) + " |\n" for row in rows)
         head, end = f"<!-- table {name} -->\n", "<!-- end -->"
         before, found, rest = text.partition(head)
@@ -58,29 +71,38 @@ def write(document: Path, results: Path) -> None:
 
 
 def _boot_rows(results: Path) -> list[list[str]]:
-    columns = ["guest", "as it comes, on virtio", "after hyper2kvm alone"]
-    columns += ["after `hyper2kvm_convert`", "what was repaired"]
+    columns = ["guest", "as on ESXi", "as it comes, on virtio", "after hyper2kvm alone"]
+    columns += ["after `hyper2kvm_convert`"]
     rows = [columns, ["---"] * len(columns)]
-    for guest, way, title in _BOOTS:
-        alone = _booted(load_cell(results, guest, ALONE, way))
+    for guest, way, title, _short_title in _BOOTS:
+        before, untouched, alone, ours = (
+            load_cell(results, guest, step, way) for step in (BEFORE, UNTOUCHED, ALONE, OURS)
+        )
+        left = _booted(alone, before)
         word = load_conversion(results, guest, ALONE)
         if word:
             claim = "success" if word.said == "success" else _short(word.said)
-            alone = f"says {claim}; {alone or 'no image'}"
-        ours = load_conversion(results, guest, OURS)
-        cell = _booted(load_cell(results, guest, OURS, way))
-        if ours and ours.said != "success":
-            cell = f"refused: {_short(ours.said)}"
-        repaired = _repaired(ours.repaired) if ours else ""
-        untouched = _booted(load_cell(results, guest, UNTOUCHED, way))
-        rows.append([title, untouched, alone, cell, repaired])
+            left = f"says {claim}; {left or 'no image'}"
+        made = _booted(ours, before)
+        conversion = load_conversion(results, guest, OURS)
+        if conversion and conversion.said != "success":
+            made = f"refused: {_short(conversion.said)}"
+        rows.append([title, _booted(before), _booted(untouched), left, made])
     configured = load_cell(results, debian_uefi.NAME, CONFIGURED, debian_uefi.CONFIGURED.name)
-    extra = ""
+    extra = _booted(configured)
     if configured and configured.login:
-        seen = "; ".join(f"{name}: {said or 'no'}" for name, said in configured.extra.items())
-        extra = f"{_booted(configured)}; {_answers(configured)}; {seen}"
-    rows.append(["the UEFI guest with `configuration` in the manifest", "", "", extra, ""])
+        seen = "; ".join(f"{name}: {said or '**no**'}" for name, said in configured.extra.items())
+        extra = f"{extra} ({_list(list(configured.answers))}); {seen}"
+    rows.append(["the UEFI guest with `configuration` in the manifest", "", "", "", extra])
     return rows
+
+
+def _repair_rows(results: Path) -> list[list[str]]:
+    repaired = {}
+    for guest, _way, _title, short in _BOOTS:
+        conversion = load_conversion(results, guest, OURS)
+        repaired[short] = conversion.repaired if conversion else None
+    return repairs.rows(repaired)
 
 
 def _network_rows(results: Path) -> list[list[str]]:
@@ -102,37 +124,28 @@ def _network_row(results: Path, title: str, guest: str, way: str) -> list[str]:
     return [title, *(_answers(cell) for cell in cells)]
 
 
-# What is told by its number: the beginning of the sentence, and what it is of.
-_COUNTED = (
-    ("Put back a network file", "network files put back"),
-    ("Pinned ", "names pinned to their MAC addresses"),
-    ("Took away the copy", "copies of hyper2kvm's taken away"),
-)
-
-
-def _repaired(sentences: Sequence[str]) -> str:
-    words = []
-    for each in dict.fromkeys(sentences):
-        if not each.startswith(tuple(start for start, _of in _COUNTED)):
-            words.append(_short(each).split(", since", maxsplit=1)[0])
-    for start, what in _COUNTED:
-        number = sum(each.startswith(start) for each in sentences)
-        if number:
-            words.append(f"{number} {what}")
-    return "; ".join(words)
-
-
-def _booted(cell: Cell | None) -> str:
+def _booted(cell: Cell | None, before: Cell | None = None) -> str:
+    """Return what a boot was like; *before* is the guest's as on ESXi, to compare with."""
     if cell is None:
         return ""
     if not cell.login:
         return f"stops: `{_short(cell.stopped)}`"
+    words = ["boots", _data(cell)]
+    words.append(f"**silent: {_list(cell.silent)}**" if cell.silent else "answers")
+    gone = lost(cell, before) if before else []
+    words += [f"**{each}**" for each in gone]
+    if before and cell.facts.get("label") and not gone:
+        words.append("enforcing, every label as before")
+    return ", ".join(words)
+
+
+def _data(cell: Cell) -> str:
     if cell.data_intact:
-        return "boots, data intact"
+        return "data intact"
     mounts = cell.facts.get("mount", [])
     if any(mount.startswith(f"{assemble.DATA_MOUNT} ") for mount in mounts):
-        return "boots, **data not as it was**"
-    return "boots, **data disk not mounted when services start**"
+        return "**data not as it was**"
+    return "**data disk not mounted when services start**"
 
 
 def _answers(cell: Cell | None) -> str:

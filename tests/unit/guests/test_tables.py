@@ -10,7 +10,10 @@ import pytest
 from ansible_collections.hypersdk.hyper2kvm.tests.guests import cells, tables
 from ansible_collections.hypersdk.hyper2kvm.tests.guests.cells import Cell, Conversion
 
-PLACES = "# Guests\n\n<!-- table boot -->\nold\n<!-- end -->\nbetween\n<!-- table network -->\n<!-- end -->\nlast\n"
+PLACES = (
+    "# Guests\n\n<!-- table boot -->\nold\n<!-- end -->\nbetween\n<!-- table repairs -->\n<!-- end -->\n"
+    "<!-- table network -->\n<!-- end -->\nlast\n"
+)
 
 
 @pytest.fixture
@@ -52,7 +55,12 @@ def test_cells_say_what_the_records_do(document: Path, tmp_path: Path) -> None:
             "success",
             1.0,
             True,
-            [*["Put back a network file of x"] * 2, "rebuilt a|b, since c"],
+            [
+                *["Put back a network file that hyper2kvm had changed"] * 2,
+                "Listed a, b, c again, which hyper2kvm had made part of a comment",
+                "Named the filesystem on /srv UUID=1 instead of /dev/sdb1, since it is so",
+                "Did a|b",
+            ],
             [],
         ),
         Cell(guest, cells.OURS, "", "", login=True, answers={"ens192": "lvm01"}, data_intact=True),
@@ -69,10 +77,15 @@ def test_cells_say_what_the_records_do(document: Path, tmp_path: Path) -> None:
     tables.write(document, results)
     text = document.read_text(encoding="utf-8")
     assert (
-        "| stops: `(initramfs)` | says success; stops: `Kernel panic` | boots, data intact |"
-        in text
+        "| stops: `(initramfs)` | says success; stops: `Kernel panic`"
+        " | boots, data intact, answers |" in text
     )
-    assert "| rebuilt a\\|b; 2 network files put back |" in text
+    # Only what was repaired has a row; guests that were not converted have empty columns.
+    assert row(document, "listed again for")[1:] == ["", "", "", "", "`a`, `b` and 1 more", ""]
+    assert row(document, "name that ends")[1:] == ["", "", "", "", "`/dev/sdb1`", ""]
+    assert row(document, "network files put back")[1:] == ["", "", "", "", "2", ""]
+    assert "| Did a\\|b |" in text
+    assert "names pinned" not in text
     assert row(document, "NetworkManager keyfiles, by MAC")[1:] == [
         "answers: ens192",
         "**silent: ens224**; answers: ens192",
@@ -89,9 +102,32 @@ def test_a_refused_conversion_and_lost_data_are_said(document: Path, tmp_path: P
     mounted = {"mount": ["/srv/data /dev/vdb1 ext4 rw"]}
     cells.save(results, Cell("debian-selinux", cells.OURS, "", "", login=True, facts=mounted))
     tables.write(document, results)
-    assert row(document, "BIOS, root on LVM")[3] == "refused: no driver"
-    assert row(document, "BIOS, btrfs")[3] == "boots, **data disk not mounted when services start**"
-    assert row(document, "BIOS, ext4, SELinux")[3] == "boots, **data not as it was**"
+    assert row(document, "BIOS, root on LVM")[4] == "refused: no driver"
+    assert (
+        row(document, "BIOS, btrfs")[4]
+        == "boots, **data disk not mounted when services start**, answers"
+    )
+    assert row(document, "BIOS, ext4, SELinux")[4] == "boots, **data not as it was**, answers"
+
+
+def test_what_a_guest_lost_is_said(document: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    labels = ["/etc/fstab system_u:object_r:etc_t:s0", "/etc/hosts system_u:object_r:net_conf_t:s0"]
+    well = {"enforce": ["1"], "label": labels, "failed": ["old.service"]}
+    ill = {"enforce": ["0"], "label": labels[:1], "failed": ["old.service", "new.service"]}
+    guest = "debian-selinux"
+    before = Cell(guest, cells.BEFORE, "", "", login=True, data_intact=True, facts=well)
+    cells.save(results, before)
+    cells.save(results, Cell(guest, cells.ALONE, "", "", True, data_intact=True, facts=ill))
+    cells.save(results, Cell(guest, cells.OURS, "", "", True, data_intact=True, facts=well))
+    tables.write(document, results)
+    _title, on_esxi, _untouched, alone, ours = row(document, "BIOS, ext4, SELinux")
+    assert on_esxi == "boots, data intact, answers"
+    assert alone == (
+        "boots, data intact, answers, **new.service fails**, **SELinux does not enforce**,"
+        " **label of /etc/hosts lost**"
+    )
+    assert ours == "boots, data intact, answers, enforcing, every label as before"
 
 
 def test_a_document_without_its_places_is_refused(tmp_path: Path) -> None:
