@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..vmdk.decode import Decoder
 from ..vmdk.stream import StreamParser
+from ..writeback import Writeback
 
 
 class FileSink:
@@ -19,11 +20,15 @@ class FileSink:
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._size = 0
+        self._writeback = Writeback(self._file)
 
     def write(self, data: memoryview) -> None:
         """Append; OSError when the disk is full."""
+        self._size += len(data)
         while data:
             data = data[os.write(self._file, data) :]
+        self._writeback.reached(self._size)
 
     def finish(self) -> None:
         """Flush to the disk."""

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
+from ..writeback import Writeback
 from .header import SparseHeader
 from .inflate import inflate
 from .stream import Grain
@@ -43,7 +44,8 @@ class RawImageWriter:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         os.ftruncate(self._file, header.capacity_bytes)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="inflate")
-        self._running: deque[Future[None]] = deque()
+        self._writeback = Writeback(self._file)
+        self._running: deque[Future[int]] = deque()
         self._batch: list[Grain] = []
         self._batch_bytes = 0
 
@@ -89,15 +91,18 @@ class RawImageWriter:
 
     def _collect(self, limit: int) -> None:
         while len(self._running) > limit:
-            self._running.popleft().result()
+            self._writeback.reached(self._running.popleft().result())
 
-    def _write_batch(self, grains: Iterable[Grain]) -> None:
-        grain_bytes, capacity = self._header.grain_bytes, self._header.capacity_bytes
+    def _write_batch(self, grains: Iterable[Grain]) -> int:
+        """Write grains, and return where the last one begins, in bytes."""
+        start, grain_bytes, capacity = 0, self._header.grain_bytes, self._header.capacity_bytes
         for grain in grains:
-            needed = min(grain_bytes, capacity - grain.start)
+            start = grain.start
+            needed = min(grain_bytes, capacity - start)
             data = inflate(grain, grain_bytes, needed)
             if data != self._zeros:
-                _write_at(self._file, data, grain.start)
+                _write_at(self._file, data, start)
+        return start
 
 
 def _write_at(file: int, data: bytes | bytearray, start: int) -> None:
