@@ -146,6 +146,12 @@ def test_every_stage_is_accounted_for(migration: Migration) -> None:
     assert report.startswith(f"{migration.guest.hostname}: succeeded\n")
 
 
+def test_initramfs_is_made_once(migration: Migration) -> None:
+    """FIX leaves this guest's complete, so the repair has no reason to spend minutes on another."""
+    record = json.loads((migration.directory / "out" / "conversion.json").read_text("utf-8"))
+    assert [made["by"] for made in record["result"]["guest"]["initramfs_rebuilt"]] == ["hyper2kvm"]
+
+
 def test_evidence_is_what_vcenter_served(migration: Migration) -> None:
     manifest = json.loads((migration.directory / "artifact-manifest.json").read_text("utf-8"))
     served = [sha256(migration.guest.boot.vmdk), sha256(migration.guest.data.vmdk)]
