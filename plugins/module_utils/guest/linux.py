@@ -14,7 +14,7 @@ from .boot.mending import mend
 from .boot.tools import INITRAMFS_TOOLS_MODULES, lost_modules, put_back_listed
 from .files import GuestFiles, text_of
 from .fstab import FSTAB
-from .mounts import put_back_options
+from .mounts import mistaken, mistaken_findings, put_back_devices, put_back_options
 from .network.cloud_init import keep_from_writing
 from .network.interface import nics_of
 from .network.keeping import Kept, keep, put_back
@@ -50,11 +50,14 @@ def repair_linux(guest: Guest, request: dict[str, Any], lap: Callable[[str], Non
     originals = request["reading"]["originals"]
     repairs: list[Repair] = []
     findings: list[Finding] = []
+    taken = mistaken(guest.files, guest.storage, guest.root_device, originals["fstab"])
     if request["repair"]:
         repairs += put_back_listed(guest.files, originals["initramfs_modules"])
+        repairs += put_back_devices(guest.files, taken)
         repairs += put_back_options(guest.files, originals["fstab"])
     else:
         findings += _lost(guest.files, originals["initramfs_modules"])
+        findings += mistaken_findings(taken)
     network, kept = _network(guest.files, request)
     repairs += kept.repairs
     findings += kept.findings

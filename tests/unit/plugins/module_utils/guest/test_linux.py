@@ -42,13 +42,15 @@ NIC = {"id": "nic-0", "mac": "00:50:56:8a:20:01", "pci_slot": 192, "adapter_type
 class Fixed:
     """A guest whose interface ens192 has a static address, before FIX and after."""
 
-    def __init__(self, root: Path, *, systemd: int = 252) -> None:
+    def __init__(
+        self, root: Path, *, systemd: int = 252, fstab: str = "UUID=root / ext4 defaults 0 1\n"
+    ) -> None:
         make_tree(root)
         write(
             root,
             {
                 INITRAMFS: initramfs(NEEDED, [NAMES_NICS]),
-                "/etc/fstab": "UUID=root / ext4 defaults 0 1\n",
+                "/etc/fstab": fstab,
                 f"/{NAMES_NICS}": "",
                 "/sbin/ifup": "",
                 f"/usr/lib/systemd/libsystemd-shared-{systemd}.so": "",
@@ -59,10 +61,10 @@ class Fixed:
         self.files = GuestWithTools(root)
         self.originals = json.loads(json.dumps(keep_originals(self.files, {"nics": [NIC]})))
 
-    def repaired(self, **request: Any) -> Outcome:
+    def repaired(self, storage: Storage = STORAGE, **request: Any) -> Outcome:
         guest = Guest(
             files=self.files,
-            storage=STORAGE,
+            storage=storage,
             root_device="/dev/sda1",
             mounted={"/": "/dev/sda1"},
             layers=Layers(),
@@ -118,3 +120,17 @@ def test_without_repair_it_is_a_failure(tmp_path: Path) -> None:
     assert "part of a comment" in outcome.findings[0].message
     assert fixed.files.ran == []
     assert fixed.files.read(INITRAMFS) == before
+
+
+def test_a_mount_that_fix_gave_the_root_s_filesystem_gets_its_own(tmp_path: Path) -> None:
+    storage = Storage([*STORAGE.volumes, Volume("/dev/sdb1", "ext4", uuid="data")])
+    guest = Fixed(tmp_path, fstab="UUID=root / ext4 defaults 0 1\n/dev/sdb1 /srv ext4 ro 0 2\n")
+    made = "UUID=root\t/\text4\tdefaults\t0\t1\nUUID=root\t/srv\text4\tro,nofail\t0\t2\n"
+    guest.files.write("/etc/fstab", made.encode())
+    refused = guest.repaired(repair=False, storage=storage)
+    assert [each.path for each in refused.findings if "UUID=root" in each.message] == ["/etc/fstab"]
+    assert guest.files.read("/etc/fstab").decode() == made
+    outcome = guest.repaired(storage=storage)
+    assert outcome.findings == []
+    text = guest.files.read("/etc/fstab").decode()
+    assert text.splitlines()[1] == "UUID=data /srv ext4 ro 0 2"

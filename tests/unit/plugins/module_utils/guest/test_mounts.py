@@ -9,8 +9,16 @@ import pytest
 
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.files import DirectoryFiles
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.mounts import (
+    Mistaken,
+    mistaken,
+    mistaken_findings,
+    put_back_devices,
     put_back_options,
     with_own_options,
+)
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.storage import (
+    Storage,
+    Volume,
 )
 
 BEFORE = """\
@@ -88,3 +96,67 @@ def test_a_guests_file(tmp_path: Path) -> None:
         ("/etc/fstab", "/mnt/nas"),
     ]
     assert put_back_options(files, BEFORE) == []
+
+
+STORAGE = Storage(
+    [
+        Volume("/dev/sda1", "ext4", uuid="aaaa"),
+        Volume("/dev/sda2", "swap", uuid="bbbb"),
+        Volume("/dev/sda3", "btrfs", uuid="dddd"),
+        Volume("/dev/sdb1", "xfs", uuid="cccc"),
+        Volume("/dev/sdc1", "btrfs", uuid="dddd"),
+    ]
+)
+ROOT = "/dev/sda1 / ext4 defaults 0 1\n"
+FIXED_ROOT = "UUID=aaaa\t/\text4\tdefaults\t0\t1\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wrong"),
+    [
+        # What was seen: the disk that FIX had not got is taken for the boot disk.
+        ("/dev/sdb1 /srv xfs defaults 0 2", "UUID=aaaa /srv xfs defaults 0 2", True),
+        ("/dev/sdb1 /srv auto defaults 0 2", "UUID=aaaa /srv auto defaults 0 2", True),
+        ("/dev/sdb1 /srv xfs defaults 0 2", "UUID=cccc /srv xfs defaults 0 2", False),
+        ("/dev/sdb1 /srv xfs defaults 0 2", "UUID=none /srv xfs defaults 0 2", True),
+        ("/dev/sda2 none swap sw 0 0", "UUID=bbbb none swap sw 0 0", False),
+        ("/dev/sda2 none swap sw 0 0", "UUID=aaaa none swap sw 0 0", True),
+        # Nobody can tell what it was, but it was no ext4 and not the root.
+        ("/dev/sdx1 /srv xfs defaults 0 2", "UUID=cccc /srv xfs defaults 0 2", False),
+        ("/dev/sdx1 /srv ext4 defaults 0 2", "UUID=cccc /srv ext4 defaults 0 2", True),
+        ("/dev/sdx1 /srv ext4 defaults 0 2", "UUID=aaaa /srv ext4 defaults 0 2", True),
+        # A filesystem on two volumes, mounted twice.
+        (
+            "/dev/sda3 /a btrfs subvol=a 0 0\n/dev/sdc1 /b btrfs subvol=b 0 0",
+            "UUID=dddd /a btrfs subvol=a 0 0\nUUID=dddd /b btrfs subvol=b 0 0",
+            False,
+        ),
+        ("nas:/srv /srv nfs rw 0 0", "nas:/srv /srv nfs rw,nofail 0 0", False),
+    ],
+)
+def test_a_device_that_was_taken_for_another(
+    tmp_path: Path, before: str, after: str, wrong: bool
+) -> None:
+    files = DirectoryFiles(tmp_path)
+    text = f"{FIXED_ROOT}{after}\n"
+    files.write("/etc/fstab", text.encode())
+    found = mistaken(files, STORAGE, "/dev/sda1", f"{ROOT}{before}\n")
+    was, mount_point = before.split()[:2]
+    made = after.split()[0]
+    assert found == ([Mistaken(1, mount_point, was, made)] if wrong else [])
+    repairs = put_back_devices(files, found)
+    assert files.read("/etc/fstab").decode() == (
+        text.replace(f"\n{made} ", f"\n{was} ") if wrong else text
+    )
+    assert [repair.after.split()[0] for repair in repairs] == ([was] if wrong else [])
+    assert mistaken(files, STORAGE, "/dev/sda1", f"{ROOT}{before}\n") == []
+
+
+def test_the_root_is_what_the_system_was_found_on(tmp_path: Path) -> None:
+    files = DirectoryFiles(tmp_path)
+    files.write("/etc/fstab", b"UUID=cccc / xfs defaults 0 1\n")
+    (found,) = mistaken(files, STORAGE, "/dev/sda1", ROOT)
+    assert (found.was, found.made) == ("/dev/sda1", "UUID=cccc")
+    (finding,) = mistaken_findings([found])
+    assert finding.severity == "error"
+    assert "took /dev/sda1, which the guest mounts on /, for UUID=cccc" in finding.message
