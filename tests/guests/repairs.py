@@ -18,6 +18,7 @@ _KINDS = tuple(
         (r"Told (\S+) what the initramfs needs", "told what the initramfs needs"),
         (r"Made the initramfs of kernel \S+ anew with (\S+)", "initramfs made anew with"),
         (r"Copied \S+ to where firmware", "boot loaders copied to where firmware looks"),
+        (r"Named what is mounted on (\S+) ", "mounts that FIX gave another filesystem, put right"),
         (r"Named .+ instead of ([^\s,]+)", "name that ends with the old controller, replaced"),
         (r"Took off the mount options", "mounts whose options of FIX's were taken off"),
         (r"Put back a network file", "network files put back"),
