@@ -56,7 +56,8 @@ class KernelState:
         initramfs: Path of its initramfs, "" when it has none.
         drivers: For each of the modules in SHOWN: "built in", "initramfs", "on disk only" or
             "unavailable" (the kernel has no such module).
-        missing: Modules that the kernel has and its initramfs lacks.
+        needed: Modules that have to be in its initramfs.
+        missing: Those of them that are not.
         unavailable: Modules that the kernel itself lacks.
         programs: Programs that the initramfs lacks.
         carried: The paths of configuration files of the guest's that the initramfs holds copies of.
@@ -67,6 +68,7 @@ class KernelState:
     version: str
     initramfs: str
     drivers: dict[str, str]
+    needed: tuple[str, ...] = ()
     missing: tuple[Lack, ...] = ()
     unavailable: tuple[Lack, ...] = ()
     programs: tuple[Lack, ...] = ()
@@ -98,7 +100,7 @@ def judge(
         layers: What these stand on.
     """
     present = {name for name in map(module_name, files) if name is not None}
-    missing: dict[str, Lack] = {}
+    wanted: dict[str, Lack] = {}
     unavailable: list[Lack] = []
     for module, why, required in _needs(index, filesystems, layers):
         if not index.has(module):
@@ -106,15 +108,15 @@ def judge(
                 unavailable.append(Lack(module, why))
             continue
         for needed in index.closure(module):
-            if needed not in present:
-                text = why if needed == module else f"{module} needs it, for {why}"
-                missing.setdefault(needed, Lack(needed, text))
+            text = why if needed == module else f"{module} needs it, for {why}"
+            wanted.setdefault(needed, Lack(needed, text))
     programs = {path.rsplit("/", 1)[-1] for path in files}
     return KernelState(
         version=kernel.version,
         initramfs=kernel.initramfs,
         drivers={module: _where(module, index, present) for module in SHOWN},
-        missing=tuple(missing.values()),
+        needed=tuple(wanted),
+        missing=tuple(lack for lack in wanted.values() if lack.name not in present),
         unavailable=tuple(unavailable),
         programs=tuple(
             Lack(program, f"the root filesystem stands on what {program} sets up")

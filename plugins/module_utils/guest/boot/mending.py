@@ -12,12 +12,11 @@ from ..network.pinning import names_a_nic
 from ..repair import ERROR, Finding, Repair
 from .drivers import KernelState
 from .examination import Examination, Guest, examine_files, examine_kernels
-from .kernels import Kernel
+from .kernels import Kernel, find_kernels
 from .loader import add_fallback
+from .making import MakingError, make
 from .names import repair_names
-from .tools import find_tool, list_modules, rebuild
-
-_SHOWN_LINES = 5
+from .tools import find_tool, list_modules
 
 
 def mend(
@@ -41,9 +40,10 @@ def mend(
     changed = {repair.path for repair in repairs} | set(written)
     rebuilt, problems = _rebuild(guest, examination, changed, timeout)
     if rebuilt:
-        kernels = tuple(k for k in examination.kernels if any(r[0] == k for r in rebuilt))
-        states, unreadable = examine_kernels(guest, kernels)
-        examination = _with_states(examination, states, unreadable)
+        new = {kernel.version: kernel for kernel, _made in rebuilt}
+        kernels = tuple(new.get(kernel.version, kernel) for kernel in examination.kernels)
+        states, unreadable = examine_kernels(guest, tuple(new.values()))
+        examination = _with_states(replace(examination, kernels=kernels), states, unreadable)
     repairs += [repair for _kernel, made in rebuilt for repair in made]
     if repairs:
         examination = examine_files(guest, examination)
@@ -83,25 +83,32 @@ def _rebuild(
     rebuilt: list[tuple[Kernel, list[Repair]]] = []
     problems: list[Finding] = []
     for kernel in kernels:
-        status, output = rebuild(guest.files, tool, kernel, timeout)
-        if status != 0:
-            said = " / ".join(output.strip().splitlines()[-_SHOWN_LINES:]) or "nothing"
-            problems.append(
-                Finding(
-                    ERROR,
-                    kernel.initramfs,
-                    f"{tool.program} failed for kernel {kernel.version} with exit status {status};"
-                    f" it said: {said}.",
-                    "Have the guest rebuild its initramfs before the export.",
-                )
+        state = due.get(kernel.version)
+        try:
+            make(
+                guest.files,
+                tool,
+                kernel,
+                modules=state.needed if state is not None else (),
+                programs=guest.layers.programs,
+                timeout=timeout,
             )
+        except MakingError as error:
+            problems.append(Finding(ERROR, kernel.initramfs, error.message, error.action))
             continue
-        missing = due[kernel.version].missing if kernel.version in due else ()
+        made = kernel if kernel.initramfs else _found_again(guest, kernel)
+        missing = state.missing if state is not None else ()
         before = "missing: " + ", ".join(lack.name for lack in missing) if missing else ""
         what = f"Made the initramfs of kernel {kernel.version} anew with {tool.name}"
-        rebuilt.append((kernel, [*listed, Repair(what, kernel.initramfs, before)]))
+        rebuilt.append((made, [*listed, Repair(what, made.initramfs, before)]))
         listed = []
     return rebuilt, problems
+
+
+def _found_again(guest: Guest, kernel: Kernel) -> Kernel:
+    """Return a kernel that had no initramfs with the one that it has now."""
+    found = (each for each in find_kernels(guest.files) if each.version == kernel.version)
+    return next(found, kernel)
 
 
 def _with_states(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from ..files import GuestFiles, text_of, write_text
 from ..repair import Repair
-from .kernels import Kernel
 
 INITRAMFS_TOOLS_MODULES = "/etc/initramfs-tools/modules"
 _DRACUT_DROP_IN = "/etc/dracut.conf.d/90-hyper2kvm.conf"
@@ -19,7 +18,7 @@ _MKINITCPIO_DROP_IN = "/etc/mkinitcpio.conf.d/90-hyper2kvm.conf"
 _MARK = "# Needed on KVM; written by the Ansible collection hypersdk.hyper2kvm."
 # dracut's own modules for the programs that it may leave out, since it looks at the machine it
 # runs on, and here that is libguestfs' appliance.
-_DRACUT_MODULES = {"lvm": "lvm", "mdadm": "mdraid", "cryptsetup": "crypt"}
+DRACUT_MODULES = {"lvm": "lvm", "mdadm": "mdraid", "cryptsetup": "crypt"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,7 @@ _TOOLS = (
     Tool("initramfs-tools", "/usr/sbin/update-initramfs"),
     Tool("dracut", "/usr/bin/dracut"),
     Tool("dracut", "/usr/sbin/dracut"),
+    Tool("dracut", "/sbin/dracut"),
     Tool("mkinitcpio", "/usr/bin/mkinitcpio"),
 )
 
@@ -53,40 +53,22 @@ def list_modules(
     """
     if tool.name == "initramfs-tools":
         return _append_modules(files, modules)
+    if not (modules or programs):
+        return []
     if tool.name == "dracut":
         lines = [_MARK, f'add_drivers+=" {" ".join(modules)} "']
-        wanted = [_DRACUT_MODULES[name] for name in programs if name in _DRACUT_MODULES]
+        wanted = [DRACUT_MODULES[name] for name in programs if name in DRACUT_MODULES]
         if wanted:
             lines.append(f'add_dracutmodules+=" {" ".join(wanted)} "')
         return _write(files, _DRACUT_DROP_IN, "\n".join(lines) + "\n", "dracut")
-    line = f"MODULES+=({' '.join(modules)})"
+    # One list for all kernels, of which not each may have every module: "?" says so.
+    line = "MODULES+=(" + " ".join(f'"{module}?"' for module in modules) + ")"
     if files.is_dir("/etc/mkinitcpio.conf.d"):
         return _write(files, _MKINITCPIO_DROP_IN, f"{_MARK}\n{line}\n", "mkinitcpio")
     before = text_of(files, _MKINITCPIO)
     if line in before.splitlines():
         return []
     return _write(files, _MKINITCPIO, f"{_ended(before)}{_MARK}\n{line}\n", "mkinitcpio")
-
-
-def rebuild(files: GuestFiles, tool: Tool, kernel: Kernel, timeout: float) -> tuple[int, str]:
-    """Make a kernel's initramfs anew with the guest's tool.
-
-    Args:
-        files: The guest.
-        tool: See find_tool().
-        kernel: Whose.
-        timeout: Seconds that it may take.
-
-    Returns:
-        Its exit status and what it printed.
-    """
-    if tool.name == "initramfs-tools":
-        how = "-u" if kernel.initramfs else "-c"
-        return files.run([tool.program, how, "-k", kernel.version], timeout)
-    if tool.name == "dracut":
-        target = [kernel.initramfs] if kernel.initramfs else []
-        return files.run([tool.program, "-f", *target, "--kver", kernel.version], timeout)
-    return files.run([tool.program, "-g", kernel.initramfs, "-k", kernel.version], timeout)
 
 
 def listed_modules(text: str) -> dict[str, str]:

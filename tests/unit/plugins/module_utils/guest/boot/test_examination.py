@@ -175,6 +175,14 @@ class TestMending:
         assert "No space left on device" in problems[0].message
         assert len(after.findings()) == 1
 
+    def test_an_initramfs_that_is_not_there_is_made_and_looked_at(self, tmp_path: Path) -> None:
+        make_tree(tmp_path).remove(INITRAMFS)
+        tools = GuestWithTools(tmp_path)
+        repairs, problems, after = mend(guest(tools), examine(guest(tools)), written=(), timeout=10)
+        assert tools.ran == [["/usr/sbin/update-initramfs", "-c", "-k", VERSION]]
+        assert (problems, after.findings()) == ([], [])
+        assert repairs[-1].path == INITRAMFS
+
     def test_a_guest_without_such_a_tool(self, tmp_path: Path) -> None:
         make_tree(tmp_path, []).remove("/usr/sbin/update-initramfs")
         one = guest(DirectoryFiles(tmp_path))
