@@ -54,6 +54,8 @@ def run_playbook(
     variables: dict[str, Any],
     timeout: int = 3600,
     check: bool = False,
+    environment: dict[str, str] | None = None,
+    forks: int | None = None,
 ) -> Outcome:
     """Run a playbook of a collection by its name, or plays given as data.
 
@@ -64,6 +66,8 @@ def run_playbook(
         variables: Extra variables.
         timeout: Seconds after which the run is ended.
         check: Whether it runs with --check.
+        environment: Variables beside those of this process.
+        forks: How many hosts are worked on at once; None takes Ansible's default.
     """
     private.mkdir(parents=True, exist_ok=True)
     done = ansible_runner.run(
@@ -73,6 +77,8 @@ def run_playbook(
         extravars=variables,
         settings={"job_timeout": timeout},
         cmdline="--check" if check else None,
+        envvars=environment or {},
+        forks=forks,
         quiet=True,
     )
     recap, statistics, seconds = {}, {}, 0.0
