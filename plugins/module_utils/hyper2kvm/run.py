@@ -20,6 +20,11 @@ from .log import Progress, RunLog
 from .report import load_report
 from .verdict import judge_run
 
+# hyper2kvm 0.2.1 does not understand libguestfs' name of a btrfs subvolume, and then tries the
+# partitions of the boot disk, /dev/sda in the appliance, of which it takes only those that are on
+# the *host* as well (fixers/offline_fixer.py, mount_root_bruteforce).
+_PARTITIONS = tuple(f"sda{number}" for number in range(1, 33))
+
 
 @dataclass(frozen=True)
 class Workplace:
@@ -104,6 +109,7 @@ def run_hyper2kvm(
         isolation=workplace.isolation,
         limits=workplace.limits,
         cancelled=cancelled,
+        empty_devices=_PARTITIONS,
     )
     report = None
     if report_path.exists():

@@ -61,6 +61,7 @@ class Confinement:
         kvm: Whether it gets /dev/kvm; the caller has probed that it works.
         isolation: "bubblewrap", or "none" where no namespace can be made.
         limits: What it may take of the host's memory and CPU.
+        empty_devices: Names in its /dev that are there and hold nothing.
     """
 
     writable: Sequence[Path] = field(default_factory=tuple)
@@ -68,6 +69,7 @@ class Confinement:
     kvm: bool = False
     isolation: str = BUBBLEWRAP
     limits: Limits = UNLIMITED
+    empty_devices: Sequence[str] = ()
 
 
 def find_bubblewrap() -> str:
@@ -105,6 +107,8 @@ def bubblewrap_arguments(
         arguments += [option, str(path), str(path)]
     if confinement.kvm:
         arguments += ["--dev-bind", str(KVM_DEVICE), str(KVM_DEVICE)]
+    for name in confinement.empty_devices:
+        arguments += ["--symlink", "null", f"/dev/{name}"]
     arguments += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     arguments += ["--die-with-parent", "--new-session"]
     if os.geteuid() == 0:

@@ -66,6 +66,7 @@ def run(
     isolation: str = BUBBLEWRAP,
     limits: Limits = UNLIMITED,
     cancelled: threading.Event | None = None,
+    empty_devices: Sequence[str] = (),
 ) -> Completed:
     """Run *argv* confined and return how it ended; nothing of it is left then.
 
@@ -83,6 +84,7 @@ def run(
         isolation: "bubblewrap", or "none".
         limits: What it may take of the host's memory and CPU.
         cancelled: Ends it when another thread sets it.
+        empty_devices: Names in its /dev that are there and hold nothing.
 
     Raises:
         SandboxError: bwrap is missing or can't make the sandbox, or *argv* can't be started.
@@ -93,6 +95,7 @@ def run(
         kvm=kvm,
         isolation=isolation,
         limits=limits,
+        empty_devices=empty_devices,
     )
     began = time.monotonic()
     with (

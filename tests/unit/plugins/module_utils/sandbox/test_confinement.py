@@ -76,6 +76,16 @@ def test_what_is_named_twice_is_readonly(tmp_path: Path) -> None:
     assert place(vector, "--bind", tmp_path) < place(vector, "--ro-bind", tmp_path)
 
 
+def test_a_device_that_is_empty_is_the_null_device() -> None:
+    vector = arguments(empty_devices=["sda1", "sda2"])
+    at = place(vector, "null", "/dev/sda1")
+    assert vector[at - 1 : at + 5] == [
+        *("--symlink", "null", "/dev/sda1", "--symlink", "null", "/dev/sda2"),
+    ]
+    assert vector.index("--dev") < at < vector.index("--info-fd")
+    assert "--symlink" not in arguments()
+
+
 def test_kvm_only_when_asked_for() -> None:
     assert "/dev/kvm" not in arguments()
     assert place(arguments(kvm=True), "--dev-bind", "/dev/kvm")
