@@ -10,7 +10,7 @@ Runs inside the sandbox. All names of devices here are the appliance's, where th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +19,7 @@ from ..errors import Hyper2KvmError
 from .fstab import FSTAB, Mount, parse_fstab
 from .repair import ERROR, WARNING, Finding
 from .storage import Storage, Volume, device_of
+from .subvolumes import mount, named_for_good, subvolume
 
 try:
     import guestfs
@@ -164,7 +165,7 @@ def find_system(handle: Any, storage: Storage) -> System:
             version += f".{handle.inspect_get_minor_version(root)}"
             return System(
                 type=kind,
-                root=root,
+                root=named_for_good(handle, root, storage),
                 name=handle.inspect_get_product_name(root),
                 distribution=handle.inspect_get_distro(root),
                 version=version,
@@ -178,14 +179,15 @@ def _is_snapshot(root: str) -> bool:
 
 
 def _look_for_system(handle: Any, storage: Storage) -> System:
-    for mountable, kind in handle.list_filesystems().items():
+    for name, kind in handle.list_filesystems().items():
+        mountable = named_for_good(handle, name, storage)
         if (
             kind in ("swap", "unknown", "crypto_LUKS")
             or storage.named(device_of(mountable)) is None
         ):
             continue
         try:
-            handle.mount_ro(mountable, "/")
+            mount(handle, mountable, "/", readonly=True)
             release = _os_release(handle)
         except RuntimeError:
             continue
@@ -230,9 +232,8 @@ def mount_guest(
     Raises:
         ApplianceError: The root itself can't be mounted.
     """
-    mount = handle.mount_ro if readonly else handle.mount
     try:
-        mount(system.root, "/")
+        mount(handle, system.root, "/", readonly=readonly)
     except RuntimeError as error:
         kind = _type_of(storage, system.root_device)
         raise ApplianceError(
@@ -252,7 +253,7 @@ def mount_guest(
         if mountable is None or not handle.is_dir(entry.mount_point, followsymlinks=False):
             continue
         try:
-            mount(mountable, entry.mount_point)
+            mount(handle, mountable, entry.mount_point, readonly=readonly)
             mounted[entry.mount_point] = mountable
         except RuntimeError as error:
             findings.append(
@@ -265,13 +266,11 @@ def mount_guest(
                     " conversion host must know its type.",
                 )
             )
-    _mount_esp(handle, storage, mounted, mount)
+    _mount_esp(handle, storage, mounted, readonly)
     return findings, mounted
 
 
-def _mount_esp(
-    handle: Any, storage: Storage, mounted: dict[str, str], mount: Callable[[str, str], None]
-) -> None:
+def _mount_esp(handle: Any, storage: Storage, mounted: dict[str, str], readonly: bool) -> None:
     """Mount the EFI system partition that fstab leaves to systemd's automount."""
     if "/boot/efi" in mounted or "/efi" in mounted:
         return
@@ -281,7 +280,7 @@ def _mount_esp(
     for place in ("/boot/efi", "/efi"):
         if handle.is_dir(place, followsymlinks=False):
             try:
-                mount(esp, place)
+                mount(handle, esp, place, readonly=readonly)
             except RuntimeError:
                 continue  # What is missing then is found by who looks for the boot loader.
             mounted[place] = esp
@@ -297,7 +296,7 @@ def _mountable(entry: Mount, storage: Storage) -> str | None:
     for option in entry.options:
         name, separator, value = option.partition("=")
         if name == "subvol" and separator and match.volume.type == "btrfs":
-            return f"btrfsvol:{match.volume.name}/{value.lstrip('/')}"
+            return subvolume(match.volume.name, value.lstrip("/"))
     return match.volume.name
 
 
