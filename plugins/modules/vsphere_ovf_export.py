@@ -190,7 +190,17 @@ options:
       - Whether a VM that was shut down for the export is started again if the export fails.
     type: bool
     default: false
+  ignore_concerns:
+    description:
+      - Concerns of the severity V(error) that do not keep the export from being tried. What vCenter refuses then
+        fails the task, after a VM that ran was shut down.
+      - By M(hypersdk.hyper2kvm.vsphere_export_info) they are known before.
+    type: list
+    elements: str
+    choices: [disk_independent, disk_raw_mapping, disk_shared, encrypted, tpm]
+    default: []
 seealso:
+  - module: hypersdk.hyper2kvm.vsphere_export_info
   - module: hypersdk.hyper2kvm.artifact_manifest
 """
 
@@ -347,6 +357,26 @@ disks:
       description: The disk's label in vSphere.
       type: str
       sample: Hard disk 1
+    used:
+      description: What the disk takes on its datastore, in bytes.
+      type: int
+    datastore:
+      description: Its datastore.
+      type: str
+    file:
+      description: Its file.
+      type: str
+      sample: "[datastore1] web01/web01.vmdk"
+    mode:
+      description: vSphere's disk mode.
+      type: str
+      sample: persistent
+    raw_mapping:
+      description: V(physical) or V(virtual) for a raw device mapping, empty for others.
+      type: str
+    shared:
+      description: Whether other VMs may write it too.
+      type: bool
     controller:
       description: The kind of its controller.
       type: str
@@ -411,9 +441,37 @@ vm:
     power_state:
       description: V(poweredOff), V(poweredOn) or V(suspended), when it was exported.
       type: str
+    tools_running:
+      description: Whether VMware Tools ran in it then.
+      type: bool
+    connection_state:
+      description: Whether vCenter reaches the VM; V(connected), or what it is instead.
+      type: str
     template:
       description: Whether it is a template.
       type: bool
+    tpm:
+      description: Whether it has a virtual TPM.
+      type: bool
+    encrypted:
+      description: Whether vSphere encrypts its configuration.
+      type: bool
+    consolidation_needed:
+      description: Whether files of removed snapshots are left.
+      type: bool
+    cdroms:
+      description: The CD drives that hold an image, each with its C(label) and its C(image).
+      type: list
+      elements: dict
+    host_devices:
+      description: The labels of PCI, USB and SR-IOV devices of the ESXi host that it uses.
+      type: list
+      elements: str
+    snapshots:
+      description:
+        - Its snapshots, each with its C(name), C(moid), the time at which it was C(created), and the ID of its C(parent).
+      type: list
+      elements: dict
     change_version:
       description: vSphere's mark of the configuration; it changes with each change.
       type: str
@@ -473,6 +531,27 @@ vm:
           description: The domains that the guest looks names up in.
           type: list
           elements: str
+concerns:
+  description:
+    - What there was to say of the VM before the export, the gravest first, as
+      M(hypersdk.hyper2kvm.vsphere_export_info) says it. Warnings are printed too.
+  returned: success, and on failure where they are why
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The kind of the concern.
+      type: str
+      sample: snapshots
+    severity:
+      description: V(error) for what O(ignore_concerns) names, V(warning) or V(information).
+      type: str
+    message:
+      description: What it is.
+      type: str
+    action:
+      description: What to do about it.
+      type: str
 duration:
   description: Seconds from asking for the lease to the last file in place; those of the first time, if nothing changed.
   returned: success, but not in check mode for an export that is to be made
@@ -497,6 +576,7 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.export.request 
 )
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.interrupt import signals_raise
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere import connection
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere.concerns import DISPUTABLE
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere.lookup import Selection
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere.options import (
     connection_argument_spec,
@@ -547,6 +627,12 @@ def argument_spec() -> dict[str, Any]:
         "shutdown_timeout": {"type": "int", "default": 300},
         "force_power_off": {"type": "bool", "default": False},
         "restart_on_failure": {"type": "bool", "default": False},
+        "ignore_concerns": {
+            "type": "list",
+            "elements": "str",
+            "choices": list(DISPUTABLE),
+            "default": [],
+        },
     }
 
 
@@ -580,6 +666,7 @@ def export_request(options: dict[str, Any]) -> ExportRequest:
         shutdown_timeout=options["shutdown_timeout"],
         force_power_off=options["force_power_off"],
         restart_on_failure=options["restart_on_failure"],
+        ignore_concerns=tuple(options["ignore_concerns"]),
     )
 
 

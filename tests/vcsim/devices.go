@@ -33,6 +33,9 @@ func (b *builder) devices(spec vmSpec, host *object.HostSystem) (object.VirtualD
 			datastorePath(spec.Name, fmt.Sprintf("%s_%d.vmdk", spec.Name, i)))
 		device.CapacityInKB = disk.Capacity / 1024
 		device.CapacityInBytes = disk.Capacity
+		backing := device.Backing.(*types.VirtualDiskFlatVer2BackingInfo)
+		setDefault(&disk.Mode, backing.DiskMode)
+		backing.DiskMode, backing.Sharing = disk.Mode, disk.Sharing
 		label(device, fmt.Sprintf("Hard disk %d", i+1), disk.Label)
 		devices = append(devices, device)
 	}
@@ -48,6 +51,11 @@ func (b *builder) devices(spec vmSpec, host *object.HostSystem) (object.VirtualD
 		label(device, fmt.Sprintf("CD/DVD drive %d", i+1), "")
 		devices.InsertIso(device, datastorePath("iso", path.Base(spec.CDROMs[i].Path)))
 		devices = append(devices, ide, device)
+	}
+	if spec.TPM {
+		tpm := &types.VirtualTPM{VirtualDevice: types.VirtualDevice{Key: devices.NewKey()}}
+		label(tpm, "Virtual TPM", "")
+		devices = append(devices, tpm)
 	}
 	for i, nic := range spec.NICs {
 		device, err := b.networkCard(nic, host)

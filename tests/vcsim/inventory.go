@@ -40,6 +40,7 @@ type vmSpec struct {
 	InstanceUUID  string     `json:"instance_uuid"`
 	Annotation    string     `json:"annotation"`
 	Template      bool       `json:"template"`
+	TPM           bool       `json:"tpm"`
 	Disks         []diskSpec `json:"disks"`
 	BootDisks     []int      `json:"boot_disks"` // the boot order, by places in disks; none when empty
 	NICs          []nicSpec  `json:"nics"`
@@ -52,6 +53,8 @@ type diskSpec struct {
 	Capacity   int64  `json:"capacity"` // bytes; from the VMDK's header when 0
 	Label      string `json:"label"`
 	Controller string `json:"controller"` // pvscsi, lsilogic, lsilogic-sas, buslogic, sata, nvme
+	Mode       string `json:"mode"`       // vSphere's diskMode; persistent when empty
+	Sharing    string `json:"sharing"`    // vSphere's sharing: sharingMultiWriter
 }
 
 type nicSpec struct {

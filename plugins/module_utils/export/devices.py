@@ -9,7 +9,8 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from ..vsphere.facts import Disk, Vm, controller_kind
+from ..vsphere.facts import Vm
+from ..vsphere.hardware import Disk, controller_kind
 from ..vsphere.lease import DeviceUrl
 from . import names
 from .errors import ExportError

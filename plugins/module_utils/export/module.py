@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from ..vsphere.concerns import ERROR, WARNING, Concern, concerns_of
 from ..vsphere.connection import VCenter, session
 from ..vsphere.errors import VSphereError
 from ..vsphere.facts import Vm, read_vm
 from ..vsphere.lookup import Selection, find_vm
 from ..vsphere.power import power_on, shut_down
-from ..vsphere.snapshot import OWN_NAME, find_snapshot, leftovers, own_snapshot
+from ..vsphere.snapshot import find_snapshot, own_snapshot
 from .directory import held
 from .errors import ExportError
 from .record import Record, read_record
@@ -58,25 +59,30 @@ def run_export(
             stack.enter_context(held(directory))
         instance = stack.enter_context(session(vcenter))
         managed_object = find_vm(instance, selection)
-        source = _source(instance, managed_object, vcenter, request, warn)
+        source = _source(instance, managed_object, vcenter, request)
         vm = source.vm
+        concerns = concerns_of(vm, request.way)
+        for concern in concerns:
+            if concern.severity == WARNING:
+                warn(f"{concern.message} {concern.action}")
+        told = {"concerns": [asdict(concern) for concern in concerns]}
         before = _names_there(directory)
         damaged: list[str] = []
         record = complete_export(source, request)
         if record is not None:
             damaged = _damaged(directory, record, request, warn)
             if not damaged:
-                result = result_of(record, vm, vcenter, request)
+                result = {**result_of(record, vm, vcenter, request), **told}
                 return _with_manifest({"changed": False, **result}, request, check)
-        _check_exportable(vm, request)
+        _refuse(vm, concerns, request)
         if request.check_space:
             check_space(vm, request)
         if check:
-            result = planned_result(vm, vcenter, request)
+            result = {**planned_result(vm, vcenter, request), **told}
             result["diff"] = _diff(before, planned_paths(result))
             return _with_manifest({"changed": True, **result}, request, check)
         record, exported = _export(source, request, damaged, warn)
-        result = result_of(record, exported, vcenter, request)
+        result = {**result_of(record, exported, vcenter, request), **told}
         result["diff"] = _diff(before, [file["path"] for file in result["files"]])
         return _with_manifest({"changed": True, **result}, request, check)
 
@@ -91,19 +97,8 @@ def _with_manifest(result: dict[str, Any], request: ExportRequest, check: bool) 
     return {**result, "manifest_path": path, "changed": result["changed"] or changed}
 
 
-def _source(
-    instance: Any,
-    managed_object: Any,
-    vcenter: VCenter,
-    request: ExportRequest,
-    warn: Callable[[str], None],
-) -> Source:
+def _source(instance: Any, managed_object: Any, vcenter: VCenter, request: ExportRequest) -> Source:
     vm = read_vm(instance, managed_object)
-    for created in leftovers(instance, managed_object):
-        warn(
-            f"{vm.name} still has the snapshot {OWN_NAME} of {created}, left by an export that was "
-            "killed. Remove it when no export of this VM is running."
-        )
     source = Source(instance, managed_object, vcenter, vm)
     if request.snapshot is None or request.snapshot.name is None:
         return source
@@ -113,7 +108,8 @@ def _source(
 
 def _through(source: Source, snapshot: Any) -> Source:
     vm = read_vm(source.instance, source.managed_object, snapshot)
-    return replace(source, vm=vm, snapshot=snapshot)
+    # One that is made for the export is none of the VM's.
+    return replace(source, vm=replace(vm, snapshots=source.vm.snapshots), snapshot=snapshot)
 
 
 def _export(
@@ -206,15 +202,18 @@ def _check_request(request: ExportRequest) -> None:
         )
 
 
-def _check_exportable(vm: Vm, request: ExportRequest) -> None:
-    if not vm.disks:
-        raise ExportError(f"{vm.name} has no disk to export.")
-    may_run = request.snapshot is not None or request.power_off
-    if vm.power_state != "poweredOff" and not may_run:
-        raise VSphereError(
-            f"{vm.name} is {vm.power_state}; only a VM that is powered off can be exported.",
-            action="Shut it down, let the module do so with power_off: true, "
-            "or export it through a snapshot.",
+def _refuse(vm: Vm, concerns: Iterable[Concern], request: ExportRequest) -> None:
+    """Raise ExportError for what stands in the way, before the VM is shut down for nothing."""
+    grave = [
+        concern
+        for concern in concerns
+        if concern.severity == ERROR and concern.id not in request.ignore_concerns
+    ]
+    if grave:
+        raise ExportError(
+            " ".join(concern.message for concern in grave),
+            action=" ".join(dict.fromkeys(concern.action for concern in grave)),
+            concerns=[asdict(concern) for concern in grave],
         )
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..vsphere.concerns import Way
+
 
 @dataclass(frozen=True)
 class SnapshotRequest:
@@ -73,9 +75,20 @@ class ExportRequest:
     force_power_off: bool = False
     restart_on_failure: bool = False
     """Whether a VM that was shut down for an export that failed is started again."""
+    ignore_concerns: tuple[str, ...] = ()
+    """The ids of concerns that vCenter is to decide on."""
 
     @property
     def extras(self) -> tuple[str, ...]:
         """Return the kinds of files that are wanted beside the disks."""
         wanted = {"nvram": self.nvram, "cdrom": self.cdrom_images}
         return tuple(kind for kind, want in wanted.items() if want)
+
+    @property
+    def way(self) -> Way:
+        """Return how the export goes about a VM that runs."""
+        return Way(
+            power_off=self.power_off,
+            force_power_off=self.force_power_off,
+            through_snapshot=self.snapshot is not None,
+        )

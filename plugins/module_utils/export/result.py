@@ -11,7 +11,8 @@ from typing import Any
 
 from ..vmdk.working_copy import is_fresh_copy
 from ..vsphere.connection import VCenter
-from ..vsphere.facts import Disk, Nic, Vm
+from ..vsphere.facts import Vm
+from ..vsphere.hardware import Disk, Nic
 from . import names
 from .fetching import working_copy_of
 from .record import ExportedFile, Record
@@ -46,7 +47,7 @@ def planned_result(vm: Vm, vcenter: VCenter, request: ExportRequest) -> dict[str
         package["ova"] = names.ova_name(vm, compress=request.compress)
     disks = [
         {
-            **_device(disk, index),
+            **disk_result(disk, index),
             "path": _disk_path(directory, names.disk_name(vm, index), request),
         }
         for index, disk in enumerate(vm.disks)
@@ -69,10 +70,31 @@ def planned_paths(planned: dict[str, Any]) -> list[str]:
 def vm_result(vm: Vm, vcenter: VCenter) -> dict[str, Any]:
     """Return the facts of a VM as a result."""
     facts: dict[str, Any] = asdict(vm)
-    del facts["disks"], facts["tools_running"]
+    del facts["disks"]
     facts["nics"] = [_nic(nic) for nic in vm.nics]
     facts["vcenter_url"] = vcenter.url
     return facts
+
+
+def disk_result(disk: Disk, index: int) -> dict[str, Any]:
+    """Return the facts of a disk as a result; the first boots."""
+    return {
+        "id": f"disk-{index}",
+        "label": disk.label,
+        "format": "vmdk",
+        "capacity": disk.capacity,
+        "used": disk.used,
+        "datastore": disk.datastore,
+        "file": disk.file,
+        "mode": disk.mode,
+        "raw_mapping": disk.raw_mapping,
+        "shared": disk.shared,
+        "controller": disk.controller,
+        "bus_number": disk.bus_number,
+        "unit_number": disk.unit_number,
+        "boot": index == 0,
+        "boot_order": index,
+    }
 
 
 def _nic(nic: Nic) -> dict[str, Any]:
@@ -106,23 +128,9 @@ def _file(file: ExportedFile, directory: Path) -> dict[str, Any]:
 def _disk(disk: Disk, index: int, file: ExportedFile, request: ExportRequest) -> dict[str, Any]:
     copy = working_copy_of(request, index) if request.working_copies else None
     return {
-        **_device(disk, index),
+        **disk_result(disk, index),
         "path": _disk_path(request.directory, file.name, request),
         "working_copy": str(copy) if copy and is_fresh_copy(copy, file.checksum) else "",
         "size": file.size,
         "checksum": file.checksum,
-    }
-
-
-def _device(disk: Disk, index: int) -> dict[str, Any]:
-    return {
-        "id": f"disk-{index}",
-        "label": disk.label,
-        "format": "vmdk",
-        "capacity": disk.capacity,
-        "controller": disk.controller,
-        "bus_number": disk.bus_number,
-        "unit_number": disk.unit_number,
-        "boot": index == 0,
-        "boot_order": index,
     }

@@ -5,12 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from .entities import Entities, parent_of, read_entities
 from .guest_network import GuestNetwork, guest_networks
-from .inventory import path_of, read, unescape
+from .hardware import (
+    Cdrom,
+    Disk,
+    Nic,
+    cdroms_of,
+    disks_of,
+    has_tpm,
+    host_devices_of,
+    nics_of,
+    portgroup_keys,
+)
+from .inventory import read, read_each, unescape
+from .snapshot_tree import Snapshot, snapshots_of
 
 try:
     from pyVmomi import vim
@@ -19,6 +32,8 @@ except ImportError:
 
 _PATHS = (
     "name",
+    "parent",
+    "parentVApp",
     "config.uuid",
     "config.instanceUuid",
     "config.changeVersion",
@@ -27,50 +42,20 @@ _PATHS = (
     "config.bootOptions",
     "config.guestId",
     "config.guestFullName",
+    "config.keyId",
     "config.hardware.numCPU",
     "config.hardware.memoryMB",
     "config.hardware.device",
     "layoutEx",
+    "snapshot",
     "guest.toolsRunningStatus",
     "guest.net",
     "guest.ipStack",
     "runtime.powerState",
+    "runtime.connectionState",
+    "runtime.consolidationNeeded",
     "runtime.host",
 )
-
-
-@dataclass(frozen=True)
-class Disk:
-    """A virtual disk of the VM; sizes in bytes."""
-
-    key: int
-    label: str
-    capacity: int
-    controller: str
-    bus_number: int
-    unit_number: int
-    content_id: str
-    datastore: str
-    used: int
-    """How much of it takes room on the datastore: less than the capacity when it is thin."""
-
-    @property
-    def address(self) -> tuple[str, int, int]:
-        """Return controller, bus and unit: what a lease's device key ends in."""
-        return self.controller, self.bus_number, self.unit_number
-
-
-@dataclass(frozen=True)
-class Nic:
-    """A network adapter of the VM. A PCI slot of 192 is why Linux calls it ens192."""
-
-    label: str
-    mac: str
-    network: str
-    adapter_type: str
-    pci_slot: int | None
-    guest: GuestNetwork = field(default_factory=GuestNetwork)
-    """What the guest was seen to have on it."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +81,15 @@ class Vm:
     change_version: str
     disks: tuple[Disk, ...]
     nics: tuple[Nic, ...]
+    tpm: bool = False
+    encrypted: bool = False
+    """Whether the VM's configuration is; a disk says so of itself."""
+    cdroms: tuple[Cdrom, ...] = ()
+    host_devices: tuple[str, ...] = ()
+    """Labels of devices of the ESXi host that it uses."""
+    snapshots: tuple[Snapshot, ...] = ()
+    connection_state: str = "connected"
+    consolidation_needed: bool = False
 
     def with_guest_networks(self, seen: Mapping[str, GuestNetwork]) -> Vm:
         """Return the VM with what was seen of its NICs at another time, and nothing else of them.
@@ -122,13 +116,36 @@ def read_vm(instance: Any, vm: Any, snapshot: Any = None) -> Vm:
     properties = read(instance, vm, _PATHS)
     if snapshot is not None:
         properties.update(read(instance, snapshot, [p for p in _PATHS if p.startswith("config.")]))
-    datacenter, folder = path_of(instance, vm)
-    host = properties.get("runtime.host")
-    host_name = read(instance, host, ["name"]).get("name", "") if host else ""
+    return _vm(vm, properties, _around(instance, [properties]))
+
+
+def read_vms(instance: Any, vms: Sequence[Any]) -> list[Vm]:
+    """Return what vCenter knows of several VMs, in two queries; those that are gone are left out."""
+    found = list(read_each(instance, vms, _PATHS))
+    around = _around(instance, [properties for _each, properties in found])
+    return [_vm(each, properties, around) for each, properties in found]
+
+
+def _around(instance: Any, vms: Iterable[Mapping[str, Any]]) -> Entities:
+    """Return what VMs are in and on, by their properties."""
+    entities = []
+    for properties in vms:
+        entities += [parent_of(properties), properties.get("runtime.host")]
+        entities += [
+            _portgroup(key) for key in portgroup_keys(properties.get("config.hardware.device", ()))
+        ]
+    return read_entities(instance, filter(None, entities))
+
+
+def _portgroup(key: str) -> Any:
+    return vim.dvs.DistributedVirtualPortgroup(key)
+
+
+def _vm(vm: Any, properties: Mapping[str, Any], around: Entities) -> Vm:
+    datacenter, folder = around.place_of(properties)
     devices = properties.get("config.hardware.device", ())
     boot = properties.get("config.bootOptions")
-    # "efi" is vSphere's word; the manifest's, and everybody else's, is "uefi".
-    firmware = "uefi" if properties.get("config.firmware") == "efi" else "bios"
+    seen = guest_networks(properties.get("guest.net", ()), properties.get("guest.ipStack", ()))
     return Vm(
         name=unescape(properties.get("name", "")),
         moid=vm._moId,
@@ -136,10 +153,11 @@ def read_vm(instance: Any, vm: Any, snapshot: Any = None) -> Vm:
         instance_uuid=properties.get("config.instanceUuid", ""),
         datacenter=datacenter,
         folder=folder,
-        host=host_name,
+        host=around.name_of(properties.get("runtime.host")),
         cpu=properties.get("config.hardware.numCPU", 1),
         memory_mb=properties.get("config.hardware.memoryMB", 1),
-        firmware=firmware,
+        # "efi" is vSphere's word; the manifest's, and everybody else's, is "uefi".
+        firmware="uefi" if properties.get("config.firmware") == "efi" else "bios",
         secure_boot=bool(getattr(boot, "efiSecureBootEnabled", False)),
         guest_id=properties.get("config.guestId", ""),
         guest_full_name=properties.get("config.guestFullName", ""),
@@ -147,14 +165,17 @@ def read_vm(instance: Any, vm: Any, snapshot: Any = None) -> Vm:
         tools_running=properties.get("guest.toolsRunningStatus") == "guestToolsRunning",
         template=bool(properties.get("config.template", False)),
         change_version=properties.get("config.changeVersion", ""),
-        disks=_disks(
+        disks=disks_of(
             devices, getattr(boot, "bootOrder", None) or (), _used(properties.get("layoutEx"))
         ),
-        nics=_nics(
-            instance,
-            devices,
-            guest_networks(properties.get("guest.net", ()), properties.get("guest.ipStack", ())),
-        ),
+        nics=nics_of(devices, lambda key: around.name_of(_portgroup(key)), seen),
+        tpm=has_tpm(devices),
+        encrypted=properties.get("config.keyId") is not None,
+        cdroms=cdroms_of(devices),
+        host_devices=host_devices_of(devices),
+        snapshots=snapshots_of(properties.get("snapshot")),
+        connection_state=str(properties.get("runtime.connectionState", "connected")),
+        consolidation_needed=bool(properties.get("runtime.consolidationNeeded", False)),
     )
 
 
@@ -167,108 +188,3 @@ def _used(layout: Any) -> dict[int, int]:
         disk.key: sum(sizes.get(key, 0) for link in disk.chain or () for key in link.fileKey or ())
         for disk in layout.disk or ()
     }
-
-
-def _disks(
-    devices: Iterable[Any], boot_order: Iterable[Any], used: Mapping[int, int]
-) -> tuple[Disk, ...]:
-    """Return the disks in the order in which the firmware tries them.
-
-    The VM's own boot order comes first; then, as VMware's BIOS does, by controller and unit.
-    """
-    by_key = {device.key: device for device in devices}
-    explicit = [
-        entry.deviceKey
-        for entry in boot_order
-        if isinstance(entry, vim.vm.BootOptions.BootableDiskDevice)
-    ]
-    disks = []
-    for device in devices:
-        if not isinstance(device, vim.vm.device.VirtualDisk):
-            continue
-        controller = by_key.get(device.controllerKey)
-        backing = device.backing
-        datastore = getattr(backing, "fileName", "") or ""
-        capacity = device.capacityInBytes or device.capacityInKB * 1024
-        disks.append(
-            Disk(
-                key=device.key,
-                label=getattr(device.deviceInfo, "label", "") or f"disk {device.key}",
-                capacity=capacity,
-                controller=_kind(controller),
-                bus_number=getattr(controller, "busNumber", 0) or 0,
-                unit_number=device.unitNumber or 0,
-                content_id=getattr(backing, "contentId", "") or "",
-                datastore=datastore.partition("]")[0].lstrip("["),
-                used=min(capacity, used.get(device.key) or capacity),
-            )
-        )
-
-    def rank(disk: Disk) -> tuple[int, int, int, int]:
-        position = explicit.index(disk.key) if disk.key in explicit else len(explicit)
-        bus = _BUS_ORDER.get(disk.controller, 0)
-        return position, bus, disk.bus_number, disk.unit_number
-
-    return tuple(sorted(disks, key=rank))
-
-
-def _nics(
-    instance: Any, devices: Iterable[Any], seen: Mapping[str, GuestNetwork]
-) -> tuple[Nic, ...]:
-    nics = []
-    for device in devices:
-        if not isinstance(device, vim.vm.device.VirtualEthernetCard):
-            continue
-        mac = (device.macAddress or "").lower()
-        nics.append(
-            Nic(
-                label=getattr(device.deviceInfo, "label", "") or f"adapter {device.key}",
-                mac=mac,
-                network=_network(instance, device.backing),
-                adapter_type=_kind(device),
-                pci_slot=getattr(device.slotInfo, "pciSlotNumber", None),
-                guest=seen.get(mac, GuestNetwork()),
-            )
-        )
-    return tuple(nics)
-
-
-def _network(instance: Any, backing: Any) -> str:
-    name = getattr(backing, "deviceName", None)
-    if name:
-        return unescape(str(name))
-    port = getattr(backing, "port", None)
-    if port is None:
-        return ""
-    portgroup = vim.dvs.DistributedVirtualPortgroup(port.portgroupKey, instance._stub)
-    return unescape(read(instance, portgroup, ["name"]).get("name", ""))
-
-
-# Where no boot order is set VMware's firmware tries SCSI disks first, then these.
-_BUS_ORDER: Mapping[str, int] = {"sata": 1, "nvme": 2, "ide": 3}
-
-_KINDS: Mapping[str, str] = {
-    "ParaVirtualSCSIController": "pvscsi",
-    "VirtualLsiLogicController": "lsilogic",
-    "VirtualLsiLogicSASController": "lsisas",
-    "VirtualBusLogicController": "buslogic",
-    "VirtualAHCIController": "sata",
-    "VirtualNVMEController": "nvme",
-    "VirtualIDEController": "ide",
-    "VirtualVmxnet3": "vmxnet3",
-    "VirtualVmxnet2": "vmxnet2",
-    "VirtualVmxnet": "vmxnet",
-    "VirtualE1000": "e1000",
-    "VirtualE1000e": "e1000e",
-    "VirtualPCNet32": "pcnet32",
-    "VirtualSriovEthernetCard": "sriov",
-}
-
-
-def controller_kind(type_name: str) -> str:
-    """Return the short name of a controller, as a .vmx writes it, from its type's name."""
-    return _KINDS.get(type_name, type_name)
-
-
-def _kind(device: Any) -> str:
-    return controller_kind(type(device).__name__.rpartition(".")[2])

@@ -29,6 +29,23 @@ def read(instance: Any, managed_object: Any, paths: Sequence[str]) -> dict[str, 
     return {prop.name: prop.val for content in contents for prop in content.propSet}
 
 
+def read_each(
+    instance: Any, managed_objects: Sequence[Any], paths: Sequence[str]
+) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield objects of one kind, each with its properties; those that are gone are left out."""
+    if not managed_objects:
+        return
+    collector = vmodl.query.PropertyCollector
+    spec = collector.FilterSpec(
+        objectSet=[collector.ObjectSpec(obj=each) for each in managed_objects],
+        propSet=[collector.PropertySpec(type=type(managed_objects[0]), pathSet=list(paths))],
+        reportMissingObjectsInResults=True,
+    )
+    for managed_object, properties in retrieve(instance, spec):
+        if properties:
+            yield managed_object, properties
+
+
 def read_all(
     instance: Any, root: Any, kind: type[Any], paths: Sequence[str]
 ) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -41,30 +58,21 @@ def read_all(
             objectSet=[collector.ObjectSpec(obj=view, skip=True, selectSet=[traversal])],
             propSet=[collector.PropertySpec(type=kind, pathSet=list(paths))],
         )
-        service = instance.content.propertyCollector
-        page = service.RetrievePropertiesEx([spec], collector.RetrieveOptions(maxObjects=_PAGE))
-        while page:
-            for content in page.objects:
-                yield content.obj, {prop.name: prop.val for prop in content.propSet}
-            page = service.ContinueRetrievePropertiesEx(page.token) if page.token else None
+        yield from retrieve(instance, spec)
     finally:
         with suppress(vmodl.MethodFault):
             view.Destroy()
 
 
-def path_of(instance: Any, managed_object: Any) -> tuple[str, str]:
-    """Return the datacenter's name and the folder's path below its VM folder ("/" at the top)."""
-    names: list[str] = []
-    properties = read(instance, managed_object, ["parent", "parentVApp"])
-    parent = properties.get("parent") or properties.get("parentVApp")
-    while parent is not None:
-        properties = read(instance, parent, ["name", "parent"])
-        if isinstance(parent, vim.Datacenter):
-            # The last one collected is the datacenter's own VM folder.
-            return unescape(properties["name"]), "/" + "/".join(reversed(names[:-1]))
-        names.append(unescape(properties["name"]))
-        parent = properties.get("parent")
-    return "", "/" + "/".join(reversed(names))
+def retrieve(instance: Any, spec: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield what a FilterSpec selects, each object with its properties by their paths."""
+    options = vmodl.query.PropertyCollector.RetrieveOptions(maxObjects=_PAGE)
+    service = instance.content.propertyCollector
+    page = service.RetrievePropertiesEx([spec], options)
+    while page:
+        for content in page.objects:
+            yield content.obj, {prop.name: prop.val for prop in content.propSet}
+        page = service.ContinueRetrievePropertiesEx(page.token) if page.token else None
 
 
 def unescape(name: str) -> str:

@@ -13,14 +13,13 @@ from typing import Any
 from .errors import VSphereError, sentence
 from .inventory import read
 from .power import wait_for_task
+from .snapshot_tree import OWN_NAME, named, snapshots_of
 
 try:
     from pyVmomi import vmodl
 except ImportError:
     pass  # connection.py tells
 
-# Marks the snapshots of this collection, so that leftovers can be told from the user's own.
-OWN_NAME = "hypersdk-hyper2kvm-export"
 # Seconds that making or removing one may take: consolidating large deltas takes long.
 _TIMEOUT = 3600.0
 
@@ -31,21 +30,16 @@ def find_snapshot(instance: Any, vm: Any, vm_name: str, name: str) -> Any:
     Raises:
         VSphereError: There is none, or there are several.
     """
-    snapshots = list(_walk(instance, vm))
-    found = [tree for tree in snapshots if tree.name == name]
+    info = read(instance, vm, ["snapshot"]).get("snapshot")
+    found = named(info, name)
     if len(found) != 1:
-        known = ", ".join(repr(tree.name) for tree in snapshots) or "none"
+        known = ", ".join(repr(each.name) for each in snapshots_of(info)) or "none"
         count = "no snapshot" if not found else "several snapshots"
         raise VSphereError(
             f"{vm_name} has {count} named {name!r}; its snapshots are: {known}.",
             action="Name one that exists once, or let the module make one.",
         )
-    return found[0].snapshot
-
-
-def leftovers(instance: Any, vm: Any) -> list[str]:
-    """Return when the snapshots were made that an earlier export left behind."""
-    return [str(tree.createTime) for tree in _walk(instance, vm) if tree.name == OWN_NAME]
+    return found[0]
 
 
 @contextmanager
@@ -82,12 +76,3 @@ def own_snapshot(
         except (VSphereError, vmodl.MethodFault, OSError, http.client.HTTPException) as error:
             reason = str(error) if isinstance(error, VSphereError) else sentence(error)
             warn(f"The snapshot {OWN_NAME} of {vm_name} is still there: {reason}")
-
-
-def _walk(instance: Any, vm: Any) -> Iterator[Any]:
-    info = read(instance, vm, ["snapshot"]).get("snapshot")
-    waiting = list(info.rootSnapshotList) if info else []
-    while waiting:
-        tree = waiting.pop(0)
-        yield tree
-        waiting[:0] = tree.childSnapshotList or []

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere.facts import Disk, Vm
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere.facts import Vm
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere.hardware import Disk
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vsphere.lease import DeviceUrl
 
 
