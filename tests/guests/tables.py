@@ -11,6 +11,7 @@ from pathlib import Path
 from ansible_collections.hypersdk.hyper2kvm.tests.guests import (
     assemble,
     debian_btrfs,
+    debian_dracut,
     debian_lvm,
     debian_selinux,
     debian_uefi,
@@ -46,6 +47,12 @@ _BOOTS = (
     ),
     (debian_uefi.NAME, "", "UEFI, GPT, ESP with signed shim and GRUB, ext4", "UEFI"),
     (debian_lvm.NAME, debian_lvm.WAY.name, "BIOS, root on LVM, separate /boot", "LVM"),
+    (
+        debian_dracut.NAME,
+        "",
+        "BIOS, dracut, root on XFS on LVM, separate /boot of XFS: as RHEL installs itself",
+        "dracut",
+    ),
     (debian_btrfs.NAME, "", "BIOS, btrfs, root on subvolume @, @home", "btrfs"),
     (debian_selinux.NAME, "", "BIOS, ext4, SELinux enforcing Debian's default policy", "SELinux"),
 )
@@ -86,7 +93,7 @@ def _boot_rows(results: Path) -> list[list[str]]:
         made = _booted(ours, before)
         conversion = load_conversion(results, guest, OURS)
         if conversion and conversion.said != "success":
-            made = f"refused: {_short(conversion.said)}"
+            made = f"refused: {_refusal(conversion.said, results)}"
         rows.append([title, _booted(before), _booted(untouched), left, made])
     configured = load_cell(results, debian_uefi.NAME, CONFIGURED, debian_uefi.CONFIGURED.name)
     extra = _booted(configured)
@@ -116,6 +123,8 @@ def _network_rows(results: Path) -> list[list[str]]:
         rows.append(_network_row(results, ways.way(name).title, guest, name))
     title = "ifupdown, `net.ifnames=0`, eth0 and eth1 (the UEFI guest)"
     rows.append(_network_row(results, title, debian_uefi.NAME, ""))
+    title = f"{debian_dracut.WAY.title} (the dracut guest)"
+    rows.append(_network_row(results, title, debian_dracut.NAME, ""))
     return rows
 
 
@@ -158,6 +167,12 @@ def _answers(cell: Cell | None) -> str:
     spoke = [name for name in cell.answers if name not in cell.silent]
     silent = f"**silent: {_list(cell.silent)}**"
     return f"{silent}; answers: {_list(spoke)}" if spoke else silent
+
+
+def _refusal(said: str, results: Path) -> str:
+    """Return a conversion's refusal without the places of the machine that it ran on."""
+    sentence = _short(said).partition(". Its log: ")[0]
+    return sentence.replace(str(results.absolute()), "…")
 
 
 def _list(names: Sequence[str]) -> str:

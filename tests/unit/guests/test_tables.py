@@ -96,13 +96,18 @@ def test_cells_say_what_the_records_do(document: Path, tmp_path: Path) -> None:
 def test_a_refused_conversion_and_lost_data_are_said(document: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"
     cells.save(
-        results, Conversion("debian-lvm", cells.OURS, "", "no driver\nlog", 1.0, False, [], [])
+        results,
+        Conversion(
+            *("debian-lvm", cells.OURS, ""),
+            f"no driver in {results}/x. Its log: {results}/log.\nMore",
+            *(1.0, False, [], []),
+        ),
     )
     cells.save(results, Cell("debian-btrfs", cells.OURS, "", "", login=True))
     mounted = {"mount": ["/srv/data /dev/vdb1 ext4 rw"]}
     cells.save(results, Cell("debian-selinux", cells.OURS, "", "", login=True, facts=mounted))
     tables.write(document, results)
-    assert row(document, "BIOS, root on LVM")[4] == "refused: no driver"
+    assert row(document, "BIOS, root on LVM")[4] == "refused: no driver in …/x"
     assert (
         row(document, "BIOS, btrfs")[4]
         == "boots, **data disk not mounted when services start**, answers"
