@@ -81,9 +81,12 @@ def test_cells_say_what_the_records_do(document: Path, tmp_path: Path) -> None:
         " | boots, data intact, answers |" in text
     )
     # Only what was repaired has a row; guests that were not converted have empty columns.
-    assert row(document, "listed again for")[1:] == ["", "", "", "", "`a`, `b` and 1 more", ""]
-    assert row(document, "name that ends")[1:] == ["", "", "", "", "`/dev/sdb1`", ""]
-    assert row(document, "network files put back")[1:] == ["", "", "", "", "2", ""]
+    for start, cell in {
+        "listed again for": "`a`, `b` and 1 more",
+        "name that ends": "`/dev/sdb1`",
+        "network files put back": "2",
+    }.items():
+        assert [each for each in row(document, start)[1:] if each] == [cell]
     assert "| Did a\\|b |" in text
     assert "names pinned" not in text
     assert row(document, "NetworkManager keyfiles, by MAC")[1:] == [
