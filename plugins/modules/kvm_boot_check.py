@@ -32,7 +32,9 @@ description:
 options:
   manifest:
     description:
-      - Path of the Artifact Manifest. It says which firmware, CPUs, memory and NICs the machine has.
+      - Path of the Artifact Manifest. It says which firmware, CPUs, memory and NICs the machine has. Where the
+        conversion has read that the guest goes by an order of its NICs, or has bound it to new MAC addresses, the
+        machine has them so.
       - The disks are those that M(hypersdk.hyper2kvm.hyper2kvm_convert) recorded in C(conversion.json), unless
         O(disks) names others.
     type: path
@@ -114,7 +116,7 @@ options:
     description:
       - Where the machine is to answer once it is up.
       - When left out, the static addresses that M(hypersdk.hyper2kvm.hyper2kvm_convert) found in the guest's
-        configuration, and for NICs without one, those that the manifest knows from VMware Tools. The latter have to
+        configuration, or in the network files that the manifest's C(configuration) gave it, and for NICs without one, those that the manifest knows from VMware Tools. The latter have to
         answer if they are of IPv4; those of IPv6 may have been temporary.
       - An empty list expects nothing.
     type: list

@@ -19,6 +19,8 @@ description:
     of the guest's operating system.
   - Everything is looked at first. A network without a counterpart, a name that another domain has, or a pool that is
     full fails before anything is touched.
+  - NICs are attached in the manifest's order, or in that in which a guest with the kernel's own names (C(eth0)) must
+    find them, as the conversion has read it.
   - Says nothing of whether the domain runs or starts with its host; that is
     M(community.libvirt.virt)'s to manage.
   - The domain bears a mark in its metadata. One without it, or with another VM's, is never changed.
@@ -60,8 +62,9 @@ options:
   mac_policy:
     description:
       - V(keep) gives every NIC the MAC address that it had in vSphere.
-      - V(new) gives it one of QEMU's range, always the same one for the same domain and NIC. The names that
-        the conversion has pinned in the guest are bound to the old addresses.
+      - V(new) gives it one of QEMU's range, always the same one for the same domain and NIC. Convert with the same
+        O(hypersdk.hyper2kvm.hyper2kvm_convert#module:mac_policy), so that the guest is bound to these; a conversion
+        that was not is a warning, and one that was with V(keep) here an error.
     type: str
     choices: [keep, new]
     default: keep
@@ -218,7 +221,7 @@ disks:
       description: Whether the domain boots from it.
       type: bool
 nics:
-  description: Its NICs.
+  description: Its NICs, in the order in which they are attached.
   returned: when O(state=present)
   type: list
   elements: dict
@@ -243,6 +246,11 @@ nics:
       description: Where it is plugged in, C(kind), C(name) and C(link).
       type: dict
       sample: {kind: network, name: lan, link: up}
+bound_names:
+  description: Interfaces that the conversion bound to MAC addresses that the domain does not have.
+  returned: with O(mac_policy=new), when the conversion was made for the old ones
+  type: list
+  elements: str
 xml:
   description: The domain's definition, in check mode what it would be made of.
   returned: when O(state=present)
@@ -265,9 +273,13 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.kvm.domain.hype
     LIBVIRT_ERROR,
     Hypervisor,
 )
-from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.kvm.domain.networks import (
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.kvm.domain.identity import (
     KEEP,
     MAC_POLICIES,
+    NEW,
+)
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.kvm.domain.networks import (
+    bound_names,
 )
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.kvm.domain.request import (
     DISK_BUSES,
@@ -280,6 +292,9 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.kvm.domain.stat
     define,
     undefine,
 )
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.kvm.recorded import (
+    recorded_network,
+)
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.manifest.document import load
 
 
@@ -289,11 +304,12 @@ def run(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     directory = manifest_path.parent
     document = load(manifest_path)
     present = parameters["state"] == "present"
+    output_directory = Path(parameters["output_dir"] or directory / "out").resolve()
+    converted = recorded_network(output_directory)
     # What the manifest and the options make together is settled before libvirt is asked.
-    request = request_of(document, directory, parameters) if present else None
+    request = request_of(document, directory, parameters, converted) if present else None
     with Hypervisor(parameters["uri"]) as hypervisor:
         if request is not None:
-            output_directory = Path(parameters["output_dir"] or directory / "out").resolve()
             outcome = define(request, document, output_directory, hypervisor, check_mode=check_mode)
         else:
             name = parameters["name"] or document.get("source", {}).get("vm_name")
@@ -301,6 +317,8 @@ def run(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     result = {"changed": outcome.changed, **outcome.facts}
     if request is not None:
         result["xml"] = outcome.after
+        if parameters["mac_policy"] == NEW and bound_names(converted):
+            result["bound_names"] = bound_names(converted)
     if outcome.before != outcome.after:
         result["diff"] = {
             "before": outcome.before,
@@ -353,6 +371,11 @@ def main() -> None:
     if result.get("virt_type") == "qemu" and module.params["virt_type"] is None:
         module.warn(
             f"KVM does not work here: the domain {result['name']} is emulated by QEMU, and slow."
+        )
+    if result.get("bound_names"):
+        module.warn(
+            f"The conversion bound {', '.join(result['bound_names'])} in the guest to the MAC addresses"
+            " that its NICs had, and the domain's are new. Convert with mac_policy: new first."
         )
     module.exit_json(**result)
 

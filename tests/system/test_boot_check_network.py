@@ -312,3 +312,30 @@ def test_refusals(tmp_path: Path, options: dict[str, Any], words: str) -> None:
     )
     assert result.get("failed", False) is bool(words)
     assert words in result.get("msg", "")
+
+
+def test_the_kernel_finds_nics_in_the_order_that_the_conversion_has_read(tmp_path: Path) -> None:
+    """eth0 is the manifest's second NIC, and has the MAC address that the guest was bound to."""
+    new = "52:54:00:aa:00:01"
+    script = (
+        "ip link set eth0 up\nip addr add 192.0.2.2/24 dev eth0\n"
+        "ip link set eth1 up\nip addr add 198.51.100.1/24 dev eth1\n"
+        "echo; cat /sys/class/net/eth0/address\n" + tiny_linux.LOGIN
+    )
+    tiny_linux.script_disk(tmp_path / "disk-1.raw", script)
+    path = manifest(tmp_path, {}, {})
+    record = json.loads((tmp_path / "out" / "conversion.json").read_text())
+    record["result"] = {"guest": {"network": {"order": ["nic-1", "nic-0"], "macs": {"nic-1": new}}}}
+    (tmp_path / "out" / "conversion.json").write_text(json.dumps(record))
+    result = run_module(
+        "kvm_boot_check",
+        {
+            "manifest": str(path),
+            "expect": [
+                {"address": "192.0.2.2/24", "nic": "nic-1"},
+                {"address": "198.51.100.1/24", "nic": "nic-0"},
+            ],
+        },
+    )
+    assert [answer["answered"] for answer in result["answers"]] == [True, True], result
+    assert new in Path(result["console_path"]).read_text()

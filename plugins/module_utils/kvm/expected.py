@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .disks import RECORD_NAME
 from .errors import BootCheckError
 from .network.ethernet import mac_bytes
 from .network.expectation import Expectation
 from .network.network import NicNetwork
 from .network.packets import Address, address_of
+from .recorded import recorded_network
 
 OPTION = "option"
 CONVERSION = "conversion"
@@ -45,7 +44,9 @@ def expectations(
     """
     if given is not None:
         return tuple(_given(entry, f"expect[{index}]", nics) for index, entry in enumerate(given))
-    found = [_from_conversion(entry, nics) for entry in _recorded(output_directory)]
+    recorded = recorded_network(output_directory).get("expected")
+    static = recorded if isinstance(recorded, list) else []
+    found = [_from_conversion(entry, nics) for entry in static]
     # What the guest's files don't say is what it was leased: that is what it is leased here.
     covered = {nic for wanted in found for nic in wanted.nics}
     addresses = {wanted.address for wanted in found}
@@ -116,18 +117,6 @@ def _address(text: Any, where: str) -> Address | None:
         return address_of(str(text))
     except ValueError as error:
         raise BootCheckError(f"{where}: {error}.") from error
-
-
-def _recorded(output_directory: Path | None) -> list[dict[str, Any]]:
-    """Return the static addresses that the conversion found in the guest."""
-    if output_directory is None:
-        return []
-    try:
-        record = json.loads((output_directory / RECORD_NAME).read_text(encoding="utf-8"))
-        expected = record["result"]["guest"]["network"]["expected"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []  # An older record, or a conversion that did not look.
-    return expected if isinstance(expected, list) else []
 
 
 def _from_conversion(entry: Mapping[str, Any], nics: Sequence[NicNetwork]) -> Expectation:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ class Machine:
         cpus: Number of CPUs.
         memory_mb: Memory in MiB.
         nics: Its NICs, on virtio, each on a network of its own.
+        nic_order: Their places in the order in which the guest finds them; empty for as listed.
         tpm: Whether it has a TPM.
     """
 
@@ -86,6 +87,7 @@ class Machine:
     cpus: int = 1
     memory_mb: int = _DEFAULT_MEMORY_MB
     nics: Sequence[NicNetwork] = ()
+    nic_order: Sequence[int] = ()
     tpm: bool = False
 
 
@@ -123,12 +125,23 @@ def described_memory(document: dict[str, Any]) -> int:
     return min(int(exactly) if exactly is not None else int(gib) * 1024, _LARGEST_MEMORY_MB)
 
 
-def described_nics(document: dict[str, Any]) -> tuple[NicNetwork, ...]:
-    """Return the NICs of the manifest."""
+def described_nics(document: dict[str, Any], network: Mapping[str, Any]) -> tuple[NicNetwork, ...]:
+    """Return the NICs of the manifest.
+
+    Args:
+        document: The manifest.
+        network: What the conversion recorded of the guest's network: new MAC addresses, if any.
+    """
+    bound = network.get("macs") or {}
+    ids = [str(nic.get("id") or f"nic-{index}") for index, nic in enumerate(_nics_in(document))]
     return tuple(
-        NicNetwork(str(nic.get("id") or f"nic-{index}"), str(nic.get("mac") or ""))
-        for index, nic in enumerate(document.get("nics", []))
+        NicNetwork(name, str(bound.get(name) or nic.get("mac") or ""))
+        for name, nic in zip(ids, _nics_in(document))
     )
+
+
+def _nics_in(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return document.get("nics") or []
 
 
 def given_nics(macs: Sequence[str]) -> tuple[NicNetwork, ...]:
@@ -163,7 +176,7 @@ def qemu_arguments(machine: Machine, plumbing: Plumbing, *, program: str, kvm: b
     arguments += ["-device", "virtio-rng-pci"]
     arguments += _firmware(machine.uefi, plumbing.variables)
     arguments += _disks(machine)
-    arguments += _nics(machine.nics, plumbing.nics)
+    arguments += _nics(machine, plumbing.nics)
     if plumbing.tpm_socket is not None:
         arguments += ["-chardev", f"socket,id=tpm,path={_escaped(plumbing.tpm_socket)}"]
         arguments += ["-tpmdev", "emulator,id=tpm0,chardev=tpm"]
@@ -207,9 +220,12 @@ def _disks(machine: Machine) -> list[str]:
     return arguments
 
 
-def _nics(nics: Sequence[NicNetwork], sockets: Sequence[int]) -> list[str]:
+def _nics(machine: Machine, sockets: Sequence[int]) -> list[str]:
+    """Return the NICs' arguments; QEMU gives out PCI slots in the order in which devices are named."""
     arguments = []
-    for index, (nic, descriptor) in enumerate(zip(nics, sockets)):
+    wired = list(zip(machine.nics, sockets))
+    for index in machine.nic_order or range(len(wired)):
+        nic, descriptor = wired[index]
         # Without its option ROM no NIC is booted from.
         device = f"virtio-net-pci,netdev=net{index},romfile="
         if nic.mac:

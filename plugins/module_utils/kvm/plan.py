@@ -15,6 +15,7 @@ from .errors import BootCheckError
 from .expected import expectations
 from .firmware import UefiFirmware, find_uefi
 from .machine import Machine, described_cpus, described_memory, described_nics, given_nics
+from .recorded import attached_order, recorded_network
 
 
 def firmware_of(parameters: dict[str, Any], described: dict[str, Any]) -> UefiFirmware | None:
@@ -52,9 +53,11 @@ def plan(parameters: dict[str, Any]) -> Check:
     evidence = (
         parameters["evidence_dir"] or (output_directory or disks[0].path.parent) / "boot-check"
     )
-    nics = described_nics(document)
+    network = recorded_network(output_directory if document else None)
+    nics = described_nics(document, network)
+    nic_order = attached_order([nic.name for nic in nics], network)
     if parameters["macs"] is not None:
-        nics = given_nics(parameters["macs"])
+        nics, nic_order = given_nics(parameters["macs"]), ()
     expected = expectations(parameters["expect"], document, output_directory, nics)
     if parameters["ready"] == READY_ANSWERS and not any(wanted.required for wanted in expected):
         raise BootCheckError(
@@ -77,6 +80,7 @@ def plan(parameters: dict[str, Any]) -> Check:
             cpus=parameters["cpus"] or described_cpus(document),
             memory_mb=parameters["memory_mb"] or described_memory(document),
             nics=nics,
+            nic_order=nic_order,
             tpm=bool(described.get("tpm", False)) if tpm is None else tpm,
         ),
         evidence=Path(evidence).resolve(),

@@ -5,26 +5,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..recorded import attached_order
 from .errors import DomainError
+from .identity import NEW, derived_mac, nic_id
 
 #: The entry of a map that stands for every network without one of its own.
 ANY = "*"
 
-KEEP = "keep"
-NEW = "new"
-MAC_POLICIES = (KEEP, NEW)
-
 _KINDS = ("network", "bridge", "user")
 _LINKS = ("up", "down")
 _MAC = re.compile(r"\A(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\Z")
-# The prefix that QEMU and libvirt give to their machines' NICs.
-_QEMU_PREFIX = "52:54:00"
 
 
 @dataclass(frozen=True)
@@ -67,8 +62,9 @@ def mapped_nics(
     *,
     mac_policy: str,
     uuid: str,
+    converted: Mapping[str, Any],
 ) -> tuple[Nic, ...]:
-    """Return the domain's NICs in the manifest's order.
+    """Return the domain's NICs in the order in which they are to be attached.
 
     Args:
         document: The manifest.
@@ -76,9 +72,12 @@ def mapped_nics(
             libvirt or an object with one of network, bridge and user, and link.
         mac_policy: keep, or new.
         uuid: The domain's; new addresses are derived from it, so that they stay the same.
+        converted: What the conversion recorded of the guest's network: the order in which it must
+            find its NICs, and the new addresses that it was bound to.
 
     Raises:
-        DomainError: A network is not mapped, or an entry of the map makes no sense.
+        DomainError: A network is not mapped, an entry of the map makes no sense, or the conversion
+            was made for other MAC addresses.
     """
     attachments = {name: _attachment(name, value) for name, value in network_map.items()}
     entries: Sequence[Mapping[str, Any]] = document.get("nics", [])
@@ -90,31 +89,42 @@ def mapped_nics(
             action="Add an entry for each, with the network of libvirt or the bridge that takes its place.",
             unmapped_networks=unmapped,
         )
+    ids = [nic_id(entry, index) for index, entry in enumerate(entries)]
     nics = []
-    for index, (entry, network) in enumerate(zip(entries, networks)):
-        nic_id = str(entry.get("id") or f"nic-{index}")
-        source_mac = str(entry.get("mac") or "").lower()
+    for index in attached_order(ids, converted):
+        source_mac = str(entries[index].get("mac") or "").lower()
+        bound = (converted.get("macs") or {}).get(ids[index], "")
         nics.append(
             Nic(
-                id=nic_id,
-                source_network=network,
+                id=ids[index],
+                source_network=networks[index],
                 source_mac=source_mac,
-                mac=_mac(index, source_mac, mac_policy, f"{uuid} {nic_id}"),
-                attachment=attachments.get(network) or attachments[ANY],
+                mac=_mac(
+                    index, source_mac, mac_policy, bound or derived_mac(uuid, ids[index]), bound
+                ),
+                attachment=attachments.get(networks[index]) or attachments[ANY],
             )
         )
     return tuple(nics)
 
 
-def derived_mac(seed: str) -> str:
-    """Return a MAC address in QEMU's own range, the same for the same seed."""
-    tail = hashlib.sha256(seed.encode()).digest()[:3]
-    return ":".join((_QEMU_PREFIX, *(f"{byte:02x}" for byte in tail)))
+def bound_names(converted: Mapping[str, Any]) -> list[str]:
+    """Return the interfaces of a guest that its conversion bound to the MAC addresses that it had."""
+    names = converted.get("names")
+    if converted.get("macs") or not isinstance(names, list):
+        return []
+    return [str(entry["name"]) for entry in names]
 
 
-def _mac(index: int, source_mac: str, policy: str, seed: str) -> str:
+def _mac(index: int, source_mac: str, policy: str, new: str, bound: str) -> str:
     if policy == NEW or not source_mac:
-        return derived_mac(seed)
+        return new
+    if bound:
+        raise DomainError(
+            f"The conversion bound the guest's network to new MAC addresses ({bound} for nics[{index}]),"
+            " and the domain is to keep the old ones.",
+            action="Give mac_policy: new, or convert the VM anew with mac_policy: keep.",
+        )
     if not _MAC.match(source_mac):
         raise DomainError(
             f"The manifest's nics[{index}].mac, {source_mac!r}, is no MAC address.",

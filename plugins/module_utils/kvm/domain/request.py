@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import uuid as uuids
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import DomainError
+from .identity import machine_uuid
 from .networks import Nic, mapped_nics
 
 IN_PLACE = "in_place"
@@ -25,8 +25,6 @@ PLACEMENTS = (IN_PLACE, MOVE, COPY)
 DISK_BUSES = ("virtio", "scsi", "sata")
 VIRT_TYPES = ("kvm", "qemu")
 
-#: Names this collection within RFC 9562's name-based UUIDs.
-_UUID_SPACE = uuids.uuid5(uuids.NAMESPACE_URL, "https://github.com/hypersdk/ansible-hyper2kvm")
 _DEFAULT_MEMORY_MB = 1024
 # libvirt takes no slash and no line end in a name; the rest is for file names made of it.
 _UNWANTED_IN_NAME = re.compile(r"[/\x00-\x1f\x7f]")
@@ -50,7 +48,7 @@ class Request:
         memory_mb: Memory in MiB.
         cpu_model: As virt-install's --cpu takes it; empty for its default.
         disk_bus: virtio, scsi or sata.
-        nics: The NICs.
+        nics: The NICs, in the order in which they are attached.
         placement: in_place, move or copy.
         pool: The storage pool for move and copy.
         virt_type: kvm or qemu; empty for kvm where it works.
@@ -80,13 +78,19 @@ class Request:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def request_of(document: Mapping[str, Any], directory: Path, options: Mapping[str, Any]) -> Request:
+def request_of(
+    document: Mapping[str, Any],
+    directory: Path,
+    options: Mapping[str, Any],
+    converted: Mapping[str, Any],
+) -> Request:
     """Return the domain for a manifest; an option that is given wins over the manifest.
 
     Args:
         document: The manifest.
         directory: The VM's directory.
         options: The module's.
+        converted: What the conversion recorded of the guest's network.
 
     Raises:
         DomainError: The manifest and the options don't make a domain.
@@ -109,7 +113,7 @@ def request_of(document: Mapping[str, Any], directory: Path, options: Mapping[st
         )
     if options["placement"] != IN_PLACE and not options["pool"]:
         raise DomainError(f"{options['placement']} needs the name of a storage pool.")
-    uuid = _uuid(document, options["uuid"] or "", name)
+    uuid = machine_uuid(document, options["uuid"] or "", name)
     return Request(
         name=name,
         uuid=uuid,
@@ -125,7 +129,11 @@ def request_of(document: Mapping[str, Any], directory: Path, options: Mapping[st
         cpu_model=options["cpu_model"] or "",
         disk_bus=options["disk_bus"],
         nics=mapped_nics(
-            document, options["network_map"], mac_policy=options["mac_policy"], uuid=uuid
+            document,
+            options["network_map"],
+            mac_policy=options["mac_policy"],
+            uuid=uuid,
+            converted=converted,
         ),
         placement=options["placement"],
         pool="" if options["placement"] == IN_PLACE else options["pool"],
@@ -138,21 +146,6 @@ def _described_memory(vm: Mapping[str, Any]) -> int:
     if exact:
         return int(exact)
     return int(vm["mem_gb"]) * 1024 if vm.get("mem_gb") else _DEFAULT_MEMORY_MB
-
-
-def _uuid(document: Mapping[str, Any], given: str, name: str) -> str:
-    """Return the UUID that is given, else the VM's BIOS UUID, else one made of what names the VM."""
-    source: Mapping[str, Any] = document.get("source", {})
-    provider = str(source.get("provider") or "")
-    facts = document.get("metadata", {}).get(provider)
-    bios = facts.get("uuid") if isinstance(facts, Mapping) else None
-    if given or bios:
-        try:
-            return str(uuids.UUID(str(given or bios)))
-        except ValueError:
-            if given:
-                raise DomainError(f"The UUID {given!r} is none.") from None
-    return str(uuids.uuid5(_UUID_SPACE, f"{provider} {source.get('vm_id') or ''} {name}"))
 
 
 def _described(source: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ def document(*nics: dict[str, Any]) -> dict[str, Any]:
 
 
 TWO = document({}, {})
-NICS = described_nics(TWO)
+NICS = described_nics(TWO, {})
 
 
 def test_the_user_s_word() -> None:

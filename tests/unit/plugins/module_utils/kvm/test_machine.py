@@ -68,6 +68,20 @@ def test_nics_keep_their_macs_and_reach_only_us() -> None:
     assert "virtio-net-pci,netdev=net1,romfile=" in devices
 
 
+def test_nics_are_found_in_the_order_that_the_guest_needs() -> None:
+    nics = given_nics(["00:50:56:8a:10:01", "00:50:56:8a:10:02"])
+    vector = arguments(nics=nics, nic_order=(1, 0))
+    assert values(vector, "-netdev") == ["socket,id=net1,fd=9", "socket,id=net0,fd=7"]
+    devices = [device for device in values(vector, "-device") if "net" in device]
+    assert [device.rpartition(":")[2] for device in devices] == ["02", "01"]
+
+
+def test_nics_have_the_addresses_that_the_guest_was_bound_to() -> None:
+    document = {"nics": [{"mac": "00:50:56:8a:10:01"}, {"mac": "00:50:56:8a:10:02"}]}
+    nics = described_nics(document, {"macs": {"nic-1": "52:54:00:00:00:02"}})
+    assert [nic.mac for nic in nics] == ["00:50:56:8a:10:01", "52:54:00:00:00:02"]
+
+
 @pytest.mark.parametrize("mac", ["00:50:56:8a:10", "x,romfile=/etc/shadow", "00:50:56:8a:10:01\n"])
 def test_a_mac_that_is_none(mac: str) -> None:
     with pytest.raises(BootCheckError, match=r"nics\[0\]\.mac"):
@@ -127,7 +141,7 @@ def test_sizes_of_the_manifest_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_nics_of_the_manifest() -> None:
     document = {"nics": [{"id": "eth", "mac": "00:50:56:8a:10:01"}, {"network": "VM Network"}]}
-    assert [(nic.name, nic.mac) for nic in described_nics(document)] == [
+    assert [(nic.name, nic.mac) for nic in described_nics(document, {})] == [
         ("eth", "00:50:56:8a:10:01"),
         ("nic-1", ""),
     ]

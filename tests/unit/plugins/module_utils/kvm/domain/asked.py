@@ -29,4 +29,4 @@ DOCUMENT: dict[str, Any] = {
 
 
 def request(document: dict[str, Any] | None = None, **options: Any) -> Request:
-    return request_of(document or DOCUMENT, Path("/srv/web01"), {**DEFAULTS, **options})
+    return request_of(document or DOCUMENT, Path("/srv/web01"), {**DEFAULTS, **options}, {})

@@ -10,9 +10,13 @@ import pytest
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.kvm.domain.errors import (
     DomainError,
 )
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.kvm.domain.identity import (
+    derived_mac,
+    new_macs,
+)
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.kvm.domain.networks import (
     Attachment,
-    derived_mac,
+    bound_names,
     mapped_nics,
 )
 
@@ -24,8 +28,8 @@ NICS = {
 }
 
 
-def nics(network_map: dict[str, Any], policy: str = "keep") -> Any:
-    return mapped_nics(NICS, network_map, mac_policy=policy, uuid="u")
+def nics(network_map: dict[str, Any], policy: str = "keep", **converted: Any) -> Any:
+    return mapped_nics(NICS, network_map, mac_policy=policy, uuid="u", converted=converted)
 
 
 def test_each_network_has_its_counterpart() -> None:
@@ -48,7 +52,7 @@ def test_networks_without_a_counterpart_are_named() -> None:
 
 def test_a_nic_without_a_mac_gets_a_lasting_one() -> None:
     second = nics({"*": "lan"})[1]
-    assert second.mac == derived_mac("u nic-1")
+    assert second.mac == derived_mac("u", "nic-1")
     assert second.mac.startswith("52:54:00:")
 
 
@@ -80,4 +84,36 @@ def test_a_mac_that_is_none() -> None:
             {"*": "lan"},
             mac_policy="keep",
             uuid="u",
+            converted={},
         )
+
+
+@pytest.mark.parametrize(
+    ("order", "found"),
+    [
+        (["nic-1", "nic-0"], ["nic-1", "nic-0"]),
+        ([], ["nic-0", "nic-1"]),
+        (["nic-1"], ["nic-1", "nic-0"]),
+        (["nic-9", "nic-1", "nic-0"], ["nic-1", "nic-0"]),
+        (None, ["nic-0", "nic-1"]),
+    ],
+)
+def test_nics_come_in_the_order_that_the_guest_needs(order: Any, found: list[str]) -> None:
+    assert [nic.id for nic in nics({"VM Network": "lan", "DMZ": "dmz"}, order=order)] == found
+    turned = nics({"VM Network": "lan", "DMZ": "dmz"}, order=["nic-1"])[0]
+    assert (turned.source_network, turned.attachment.name) == ("DMZ", "dmz")
+
+
+def test_new_addresses_are_those_that_the_guest_was_bound_to() -> None:
+    bound = {"nic-0": "52:54:00:aa:00:01", "nic-1": "52:54:00:aa:00:02"}
+    assert [nic.mac for nic in nics({"*": "lan"}, "new", macs=bound)] == list(bound.values())
+    with pytest.raises(DomainError, match="to keep the old ones"):
+        nics({"*": "lan"}, macs=bound)
+    assert {nic.id: nic.mac for nic in nics({"*": "lan"}, "new")} == new_macs(NICS, "u")
+
+
+def test_a_guest_that_is_bound_to_its_old_addresses_is_known() -> None:
+    names = [{"name": "ens192", "nic": "nic-0"}]
+    assert bound_names({"names": names, "macs": {}}) == ["ens192"]
+    assert bound_names({"names": names, "macs": {"nic-0": "52:54:00:aa:00:01"}}) == []
+    assert bound_names({}) == []
