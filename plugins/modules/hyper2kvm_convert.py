@@ -350,7 +350,9 @@ guest:
               description: Whether the one manager that relies on it gives it to the MAC address by itself.
               type: bool
         expected:
-          description: The static addresses of interfaces that come up at boot, which must answer.
+          description:
+            - The static addresses of interfaces that come up at boot, which must answer. Files that the manifest's
+              C(configuration.network) gives count in the place of those of the guest for the same NIC.
           type: list
           elements: dict
           contains:

@@ -16,8 +16,9 @@ from .files import GuestFiles, text_of
 from .fstab import FSTAB
 from .mounts import mistaken, mistaken_findings, put_back_devices, put_back_options
 from .network.cloud_init import keep_from_writing
+from .network.given import with_given
 from .network.interface import nics_of
-from .network.keeping import Kept, keep, put_back
+from .network.keeping import Kept, is_network_file, keep, put_back
 from .network.pinning import Pins, pin
 from .network.reading import NetworkReading, read_network
 from .outcome import Outcome
@@ -92,17 +93,22 @@ def repair_linux(guest: Guest, request: dict[str, Any], lap: Callable[[str], Non
 
 
 def _network(files: GuestFiles, request: dict[str, Any]) -> tuple[NetworkReading, Pins]:
-    """Make the network what it was, with the names that the NICs had."""
+    """Make the network what it was, with the names that the NICs had, or what the user gave."""
     originals = request["reading"]["originals"]
     network = NetworkReading.from_values(originals["network"])
-    if request["guest_network"] != "keep":
-        return network, Pins(findings=network.findings)
-    repairs = put_back(
-        files, Kept.from_values(originals["network_files"]), request.get("injected", ())
-    )
-    pins = pin(files, network, nics_of(request))
-    repairs += (*pins.repairs, *keep_from_writing(files))
-    return network, Pins(tuple(repairs), (*network.findings, *pins.findings))
+    nics = nics_of(request)
+    given = [path for path in request.get("injected", ()) if is_network_file(path)]
+    if request["guest_network"] == "keep":
+        kept = Kept.from_values(originals["network_files"])
+        repairs = put_back(files, kept, request.get("injected", ()))
+        pins = pin(files, network, nics)
+        repairs += (*pins.repairs, *keep_from_writing(files))
+        pins = Pins(tuple(repairs), pins.findings)
+    else:
+        pins = Pins()
+    if given:
+        network = with_given(files, network, nics, given)
+    return network, Pins(pins.repairs, (*network.findings, *pins.findings))
 
 
 def _is_late_enough(path: str, network: NetworkReading) -> bool:

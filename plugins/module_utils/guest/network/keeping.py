@@ -182,6 +182,11 @@ def injected_paths(configuration: Mapping[str, Any]) -> set[str]:
     return found
 
 
+def is_network_file(path: str) -> bool:
+    """Tell whether one of injected_paths() configures the network, and no service."""
+    return not path.startswith(f"{_UNITS}/")
+
+
 def _look(files: GuestFiles, path: str) -> KeptFile | None:
     target = files.readlink(path)
     if target is not None:

@@ -12,28 +12,11 @@ from typing import Any
 from ..files import GuestFileError, GuestFiles
 from ..repair import WARNING, Finding
 from . import cloud_init, ifcfg, ifupdown, keyfiles, netplan, networkd, udev, wicked
-from .interface import ETHERNET, VLAN, Interface, Nic
+from .expecting import Expected, expected_of
+from .interface import ETHERNET, Interface, Nic
 from .managers import is_in_force
 from .placing import BY_ORDER, Placed, Places, in_kernel_order, place, relied_on
 from .udev import Naming, Udev
-
-
-@dataclass(frozen=True)
-class Expected:
-    """A static address and the NIC that it must answer on.
-
-    `nics` are all NICs that it may be reached on (a bond has several), `tag` the VLAN whose frames
-    it answers, 0 for none.
-    """
-
-    nic: str
-    mac: str
-    address: str
-    prefix: int
-    gateway: str
-    interface: str
-    nics: tuple[str, ...] = ()
-    tag: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,7 +111,7 @@ def read_network(files: GuestFiles, nics: Sequence[Nic]) -> NetworkReading:
         files: The guest before FIX.
         nics: The VM's NICs, in the manifest's order.
     """
-    interfaces, findings = _read_all(files)
+    interfaces, findings = read_interfaces(files)
     naming = udev.read(files)
     managers = dict.fromkeys(each.manager for each in interfaces)
     idle = tuple(manager for manager in managers if not is_in_force(files, manager))
@@ -139,7 +122,7 @@ def read_network(files: GuestFiles, nics: Sequence[Nic]) -> NetworkReading:
     findings += _unplaced(places, relied_on(active), nics)
     findings += [finding for each in active for finding in _of_interface(each, nics)]
     order, disorder = _order(places, nics)
-    expected = _expected(active, places, nics)
+    expected = expected_of(active, active, places, nics)
     ways: dict[str, list[str]] = {}
     for each in interfaces:
         paths = ways.setdefault(each.manager, [])
@@ -168,7 +151,8 @@ def read_network(files: GuestFiles, nics: Sequence[Nic]) -> NetworkReading:
     )
 
 
-def _read_all(files: GuestFiles) -> tuple[list[Interface], list[Finding]]:
+def read_interfaces(files: GuestFiles) -> tuple[list[Interface], list[Finding]]:
+    """Return the interfaces that any file of a guest configures, and what could not be understood."""
     plain: tuple[tuple[str, Callable[[GuestFiles], list[Interface]]], ...] = (
         (ifupdown.MAIN, ifupdown.read),
         (networkd.MANAGER, networkd.read),
@@ -287,73 +271,8 @@ def _order(places: Places, nics: Sequence[Nic]) -> tuple[tuple[str, ...], list[F
                 "/",
                 "The guest's interfaces have the kernel's own names, which go by the order in"
                 f" which it finds the NICs, and the manifest lists them in another: {wanted}.",
-                f"Define the NICs in the order {', '.join(order)}.",
+                "Nothing for a domain by kvm_domain, which attaches them so; elsewhere define the NICs in"
+                f" the order {', '.join(order)}.",
             )
         )
     return order, findings
-
-
-def _expected(
-    interfaces: Sequence[Interface], places: Places, nics: Sequence[Nic]
-) -> list[Expected]:
-    found: dict[tuple[str, str], Expected] = {}
-    for interface in interfaces:
-        if not interface.automatic:
-            continue
-        carriers, tag = _carriers(interface, interfaces, places, nics)
-        for each in interface.addresses if carriers else ():
-            found.setdefault(
-                (carriers[0].id, each.address),
-                Expected(
-                    nic=carriers[0].id,
-                    mac=carriers[0].mac,
-                    address=each.address,
-                    prefix=each.prefix,
-                    gateway=interface.gateway,
-                    interface=interface.name or _name_of(carriers[0], places) or interface.id,
-                    nics=tuple(nic.id for nic in carriers),
-                    tag=tag,
-                ),
-            )
-    return list(found.values())
-
-
-def _name_of(nic: Nic, places: Places) -> str:
-    return next((each.name for each in places.placed if each.nic == nic), "")
-
-
-def _carriers(
-    interface: Interface,
-    interfaces: Sequence[Interface],
-    places: Places,
-    nics: Sequence[Nic],
-    depth: int = 5,
-) -> tuple[list[Nic], int]:
-    """Return the NICs that an interface's frames go through, and the VLAN that they are in."""
-    tag = interface.tag if interface.kind == VLAN else 0
-    if interface.kind == ETHERNET:
-        return _hardware(interface, places, nics), 0
-    found: list[Nic] = []
-    for lower in interface.lower if depth else ():
-        below = [
-            each
-            for each in interfaces
-            if each is not interface and lower in (each.id, each.name) and lower
-        ]
-        same = [each for each in below if each.manager == interface.manager] or below
-        if not same:
-            nic = places.nic_of(lower)
-            found += [nic] if nic is not None else []
-        for each in same[:1]:
-            more, tag_below = _carriers(each, interfaces, places, nics, depth - 1)
-            found += more
-            tag = tag or tag_below
-    return list(dict.fromkeys(found)), tag
-
-
-def _hardware(interface: Interface, places: Places, nics: Sequence[Nic]) -> list[Nic]:
-    by_mac = [nic for nic in nics if nic.mac == interface.mac]
-    if by_mac:
-        return by_mac
-    nic = places.nic_of(interface.name)
-    return [nic] if nic is not None else []

@@ -122,6 +122,22 @@ def test_without_repair_it_is_a_failure(tmp_path: Path) -> None:
     assert fixed.files.read(INITRAMFS) == before
 
 
+def test_the_user_s_network_files_say_what_is_to_answer(tmp_path: Path) -> None:
+    fixed = Fixed(tmp_path)
+    interfaces = "/etc/network/interfaces"
+    path = "/etc/NetworkManager/system-connections/ens192.nmconnection"
+    profile = (
+        "[connection]\ntype=ethernet\ninterface-name=ens192\n"
+        "[ipv4]\nmethod=manual\naddress1=198.51.100.10/24\n"
+    )
+    fixed.files.write(path, profile.encode())
+    fixed.files.write("/usr/sbin/NetworkManager", b"")
+    outcome = fixed.repaired(injected=[path, "/etc/systemd/system/x.service"])
+    (expected,) = outcome.summary["network"]["expected"]
+    assert (expected["address"], expected["nic"]) == ("198.51.100.10", "nic-0")
+    assert [finding.path for finding in outcome.findings] == [interfaces]
+
+
 def test_a_mount_that_fix_gave_the_root_s_filesystem_gets_its_own(tmp_path: Path) -> None:
     storage = Storage([*STORAGE.volumes, Volume("/dev/sdb1", "ext4", uuid="data")])
     guest = Fixed(tmp_path, fstab="UUID=root / ext4 defaults 0 1\n/dev/sdb1 /srv ext4 ro 0 2\n")

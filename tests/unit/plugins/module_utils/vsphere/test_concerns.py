@@ -81,9 +81,15 @@ def test_a_vm_that_runs(values: dict[str, Any], way: Way, expected: list[str]) -
 
 
 def test_the_gravest_comes_first() -> None:
-    machine = vm(disk(0, shared=True), tpm=True, consolidation_needed=True, guest_id="dosGuest")
-    severities = [severity for severity, _id in ids(machine)]
-    assert severities == ["error", "error", "warning", "warning"]
+    machine = vm(
+        disk(0, raw_mapping="virtual"),
+        tpm=True,
+        guest_id="dosGuest",
+        power_state="poweredOn",
+        tools_running=True,
+    )
+    severities = [severity for severity, _id in ids(machine, Way())]
+    assert severities == ["error", "error", "warning", "warning", "information"]
 
 
 def test_what_may_be_disputed_are_errors_that_there_are() -> None:
