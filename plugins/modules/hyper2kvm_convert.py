@@ -103,6 +103,21 @@ options:
     type: str
     choices: [keep, hyper2kvm]
     default: keep
+  mac_policy:
+    description:
+      - V(keep) is for a machine whose NICs keep their MAC addresses on KVM.
+      - V(new) is for one whose NICs get new ones, such as M(hypersdk.hyper2kvm.kvm_domain) gives with the same option.
+        What the guest's network files say of the old addresses says the new ones then, and its interfaces get their
+        names by the new ones. M(hypersdk.hyper2kvm.kvm_boot_check) boots with them.
+      - With O(guest_network=hyper2kvm) nothing in the guest is bound to either.
+    type: str
+    choices: [keep, new]
+    default: keep
+  domain_uuid:
+    description:
+      - The UUID that the domain is going to have, from which new MAC addresses follow; that which
+        M(hypersdk.hyper2kvm.kvm_domain) gives it, when left out. Say it where one VM becomes several domains.
+    type: str
   keep_on_failure:
     description:
       - Whether the working copies, and the manifests and reports of the single runs of hyper2kvm, stay in C(work)
@@ -201,6 +216,11 @@ EXAMPLES = r"""
     nice: 10
     memory_limit: 6144
     keep_on_failure: true
+
+- name: Convert a VM that is to run beside the old one, with other MAC addresses
+  hypersdk.hyper2kvm.hyper2kvm_convert:
+    manifest: /srv/migration/web01/artifact-manifest.json
+    mac_policy: new
 
 - name: See what hyper2kvm would change in the guest
   hypersdk.hyper2kvm.hyper2kvm_convert:
@@ -304,7 +324,7 @@ guest:
       type: list
       elements: str
     network:
-      description: What its network relied on before FIX.
+      description: What its network relied on before FIX, and what it is to answer at.
       returned: for Linux
       type: dict
       contains:
@@ -389,9 +409,12 @@ guest:
         order:
           description:
             - The C(id) of the NICs in the order that the machine must have them in, where names such as C(eth0) depend
-              on it. Empty where it does not matter.
+              on it. Empty where it does not matter. The boot check and the domain attach them so.
           type: list
           elements: str
+        macs:
+          description: The MAC addresses that NICs get on KVM, by their C(id), with O(mac_policy=new); empty otherwise.
+          type: dict
 repaired:
   description: What was changed in the guest after hyper2kvm's FIX.
   returned: when FIX ran
@@ -508,6 +531,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             queue=_queue(parameters),
             repair=parameters["repair"],
             guest_network=parameters["guest_network"],
+            mac_policy=parameters["mac_policy"],
+            domain_uuid=parameters["domain_uuid"] or "",
         )
     )
     if plan.installation.version != MEASURED_VERSION:
@@ -555,6 +580,8 @@ def main() -> None:
             "queue_timeout": {"type": "int", "default": 120},
             "repair": {"type": "bool", "default": True},
             "guest_network": {"type": "str", "choices": ["keep", "hyper2kvm"], "default": "keep"},
+            "mac_policy": {"type": "str", "choices": ["keep", "new"], "default": "keep"},
+            "domain_uuid": {"type": "str"},
             "keep_on_failure": {"type": "bool", "default": False},
             "nice": {"type": "int", "default": 0},
             "memory_limit": {"type": "int", "default": 8192},

@@ -21,6 +21,7 @@ from .network.interface import nics_of
 from .network.keeping import Kept, is_network_file, keep, put_back
 from .network.pinning import Pins, pin
 from .network.reading import NetworkReading, read_network
+from .network.rebinding import rebind, rebound, with_macs
 from .outcome import Outcome
 from .repair import ERROR, Finding, Repair
 from .selinux import label_written
@@ -88,7 +89,7 @@ def repair_linux(guest: Guest, request: dict[str, Any], lap: Callable[[str], Non
         for state in examination.states
         if state.digest != originals["initramfs"].get(state.initramfs, "")
     ]
-    summary["network"] = network.summary()
+    summary["network"] = {**network.summary(), "macs": dict(request.get("macs") or {})}
     return Outcome(summary, repairs, [*findings, *examination.findings()])
 
 
@@ -96,11 +97,15 @@ def _network(files: GuestFiles, request: dict[str, Any]) -> tuple[NetworkReading
     """Make the network what it was, with the names that the NICs had, or what the user gave."""
     originals = request["reading"]["originals"]
     network = NetworkReading.from_values(originals["network"])
-    nics = nics_of(request)
+    before = nics_of(request)
+    nics = with_macs(before, request.get("macs") or {})
     given = [path for path in request.get("injected", ()) if is_network_file(path)]
     if request["guest_network"] == "keep":
         kept = Kept.from_values(originals["network_files"])
         repairs = put_back(files, kept, request.get("injected", ()))
+        new = {old.mac: nic.mac for old, nic in zip(before, nics) if old.mac != nic.mac}
+        repairs += rebind(files, kept, new, given)
+        network = rebound(network, new)
         pins = pin(files, network, nics)
         repairs += (*pins.repairs, *keep_from_writing(files))
         pins = Pins(tuple(repairs), pins.findings)

@@ -92,6 +92,7 @@ class GuestSession:
         limits: What it may take of the host.
         nics: The VM's network adapters, as its manifest has them.
         injected: Paths in the guest that hyper2kvm puts the user's own files to.
+        macs: MAC addresses that adapters have on KVM, by their ids, where they are other ones.
     """
 
     interpreter: Path
@@ -104,6 +105,7 @@ class GuestSession:
     limits: Limits = UNLIMITED
     nics: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     injected: Sequence[str] = ()
+    macs: Mapping[str, str] = field(default_factory=dict)
 
     def read(
         self, disks: Sequence[Disk], *, timeout: float, cancelled: threading.Event | None = None
@@ -186,6 +188,7 @@ class GuestSession:
             "disks": [asdict(disk) for disk in disks],
             "nics": [dict(nic) for nic in self.nics],
             "injected": list(self.injected),
+            "macs": dict(self.macs),
             "timeout": timeout,
             **more,
         }

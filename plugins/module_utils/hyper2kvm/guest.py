@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ from .run import Workplace
 from .working_copies import WorkingCopy
 
 
-def guest_session(workplace: Workplace, document: dict[str, Any]) -> GuestSession:
+def guest_session(
+    workplace: Workplace, document: dict[str, Any], macs: Mapping[str, str]
+) -> GuestSession:
     """Return what starts libguestfs' appliance where hyper2kvm runs.
 
     Args:
         workplace: Where.
         document: The VM's manifest.
+        macs: New MAC addresses by the NICs' ids, where they get such.
     """
     environment = hyper2kvm_environment(workplace.environment, kvm=workplace.kvm)
     return GuestSession(
@@ -38,6 +41,7 @@ def guest_session(workplace: Workplace, document: dict[str, Any]) -> GuestSessio
         limits=workplace.limits,
         nics=document.get("nics", []),
         injected=sorted(injected_paths(document.get("configuration", {}))),
+        macs=macs,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..kvm.domain.identity import KEEP, NEW, machine_uuid, new_macs
 from ..sandbox.limits import UNLIMITED, Limits
 from .derived_manifest import enabled_stages
 from .disks import SourceDisk, source_disks
@@ -48,6 +49,8 @@ class Request:
         repair: Whether a fixed guest is repaired where it would not boot on virtio.
         guest_network: "keep" puts the guest's network back as it was before FIX, "hyper2kvm"
             leaves it.
+        mac_policy: "keep", or "new" for a machine that gets new MAC addresses on KVM.
+        domain_uuid: The machine's UUID, from which they follow; "" for the VM's own.
     """
 
     manifest_path: Path
@@ -66,11 +69,16 @@ class Request:
     queue: Queue | None = None
     repair: bool = True
     guest_network: str = "keep"
+    mac_policy: str = KEEP
+    domain_uuid: str = ""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A request, looked at: everything that is known before anything is written."""
+    """A request, looked at: everything that is known before anything is written.
+
+    `macs` are the MAC addresses that NICs get on KVM, by their ids; empty where they keep theirs.
+    """
 
     request: Request
     installation: Installation
@@ -79,6 +87,7 @@ class Plan:
     target_format: str
     compress: bool
     dry_run: bool
+    macs: Mapping[str, str]
     fingerprint: str
 
     @property
@@ -213,6 +222,7 @@ def make_plan(request: Request) -> Plan:
         (disk.id, str(disk.path), disk.path.stat().st_size, disk.path.stat().st_mtime_ns)
         for disk in disks
     ]
+    macs = _new_macs(request) if request.mac_policy == NEW else {}
     return Plan(
         request=request,
         installation=installation,
@@ -221,6 +231,7 @@ def make_plan(request: Request) -> Plan:
         target_format=target_format,
         compress=compress,
         dry_run=dry_run,
+        macs=macs,
         fingerprint=fingerprint(
             manifest=request.document,
             sources=sources,
@@ -232,8 +243,16 @@ def make_plan(request: Request) -> Plan:
             environment=dict(request.environment),
             repair=request.repair,
             guest_network=request.guest_network,
+            macs=macs,
         ),
     )
+
+
+def _new_macs(request: Request) -> dict[str, str]:
+    """Return the MAC addresses that the machine gets on KVM, as kvm_domain gives them."""
+    document = request.document
+    name = document.get("source", {}).get("vm_name") or request.manifest_path.parent.name
+    return new_macs(document, machine_uuid(document, request.domain_uuid, str(name)))
 
 
 def _check_fix(request: Request, stages: Sequence[str], dry_run: bool) -> None:

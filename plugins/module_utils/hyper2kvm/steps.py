@@ -67,7 +67,7 @@ class Steps:
         self._copies: dict[str, WorkingCopy] = {}
         self._state = State("working copies")
         self._meter: ConversionMeter | None = None
-        self._guest = guest_session(self._workplace, plan.request.document)
+        self._guest = guest_session(self._workplace, plan.request.document, plan.macs)
 
     def look(self) -> State:
         """Tell how far the conversion is; from any thread."""

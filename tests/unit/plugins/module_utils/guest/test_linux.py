@@ -122,6 +122,18 @@ def test_without_repair_it_is_a_failure(tmp_path: Path) -> None:
     assert fixed.files.read(INITRAMFS) == before
 
 
+def test_a_machine_with_new_addresses_is_bound_to_them(tmp_path: Path) -> None:
+    fixed = Fixed(tmp_path)
+    new = "52:54:00:aa:00:01"
+    network = fixed.repaired(macs={"nic-0": new}).summary["network"]
+    assert f"MACAddress={new}\n" in fixed.files.read(
+        "/etc/systemd/network/10-hyper2kvm-ens192.link"
+    ).decode("utf-8")
+    assert network["macs"] == {"nic-0": new}
+    assert [each["mac"] for each in (*network["expected"], *network["names"])] == [new, new]
+    assert fixed.repaired().summary["network"]["macs"] == {}
+
+
 def test_the_user_s_network_files_say_what_is_to_answer(tmp_path: Path) -> None:
     fixed = Fixed(tmp_path)
     interfaces = "/etc/network/interfaces"
