@@ -96,7 +96,7 @@ EXAMPLES = r"""
 
 - name: Name what can't be moved as it is, and why
   ansible.builtin.debug:
-    msg: "{{ item.name }}: {{ item.concerns | selectattr('severity', 'eq', 'error') | map(attribute='message') | join(' ') }}"
+    msg: "{{ item.concerns | selectattr('severity', 'eq', 'error') | map(attribute='message') | join(' ') }}"
   loop: "{{ fleet.vms | rejectattr('exportable') }}"
   loop_control:
     label: "{{ item.name }}"
