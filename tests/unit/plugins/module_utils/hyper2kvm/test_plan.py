@@ -21,6 +21,9 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.plan 
     make_plan,
 )
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.queue import Queue
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.kvm.domain.request import (
+    request_of,
+)
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.sandbox.limits import Limits
 
 
@@ -122,3 +125,27 @@ def test_what_is_about_fix_needs_it(directory: Path) -> None:
             plan(directory, stages=["convert"], **options)
     with pytest.raises(ConversionError, match="no dry run"):
         plan(directory, dry_run=True, queue=queue)
+
+
+def test_new_mac_addresses_are_those_that_the_domain_gets(directory: Path) -> None:
+    uuid = "421e6a1c-9f0d-4b7e-9c4f-8f9e4cfb9f10"
+    sections = {
+        "nics": [{"id": "nic-0", "mac": "00:50:56:8a:01:02"}, {"mac": "00:50:56:8a:01:03"}],
+        "source": {"provider": "vsphere", "vm_name": "web01"},
+        "metadata": {"vsphere": {"uuid": uuid}},
+    }
+    kept = plan(directory, sections)
+    new = plan(directory, sections, mac_policy="new")
+    assert (dict(kept.macs), list(new.macs)) == ({}, ["nic-0", "nic-1"])
+    options = {
+        **dict.fromkeys(("name", "uuid", "firmware", "secure_boot", "cpus", "memory_mb")),
+        **dict.fromkeys(("cpu_model", "osinfo", "virt_type", "pool", "tpm")),
+        "placement": "in_place",
+        "disk_bus": "virtio",
+        "network_map": {"*": "lan"},
+        "mac_policy": "new",
+    }
+    domain = request_of(new.request.document, directory, options, {})
+    assert {nic.id: nic.mac for nic in domain.nics} == new.macs
+    other = plan(directory, sections, mac_policy="new", domain_uuid=uuid[::-1].replace("-", ""))
+    assert len({kept.fingerprint, new.fingerprint, other.fingerprint}) == 3
