@@ -28,6 +28,10 @@ _VMWARE_DISKS = {
 # so that udev derives the same interface name from it as it does on ESXi.
 _ESXI_SLOTS = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
 
+# Ways whose NICs ask for their addresses. To the others QEMU's DHCP server offers one that is not
+# theirs: a NIC that lost its own, and asks for any, must not get it back.
+_ASKING = ("ifupdown-dhcp",)
+
 _UEFI_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 _UEFI_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 
@@ -88,11 +92,13 @@ def command_line(
             device = _VMWARE_DISKS[guest.controller][number]
         argv += ["-device", f"{device},drive=disk{number},bootindex={number}"]
     for number, nic in enumerate(nics):
-        argv += _nic(number, nic, hardware, wires, guest.answer_port)
+        argv += _nic(number, nic, hardware, wires, guest.answer_port, asks=way in _ASKING)
     return argv
 
 
-def _nic(number: int, nic: Nic, hardware: str, wires: Wires, answer_port: int) -> list[str]:
+def _nic(
+    number: int, nic: Nic, hardware: str, wires: Wires, answer_port: int, *, asks: bool
+) -> list[str]:
     if nic.mac in wires.sockets:
         own, other = wires.sockets[nic.mac]
         network = f"dgram,id=net{number},local.type=unix,local.path={own}"
@@ -101,8 +107,8 @@ def _nic(number: int, nic: Nic, hardware: str, wires: Wires, answer_port: int) -
         address = nic.address.split("/", maxsplit=1)[0]
         network = f"user,id=net{number},restrict=on"
         if address:
-            # The address is also what a guest is given that asks for one.
-            network += f",net={nic.network},dhcpstart={address}"
+            offered = address if asks else f"{address.rpartition('.')[0]}.200"
+            network += f",net={nic.network},dhcpstart={offered}"
             for ours, port in ((wires.ports, answer_port), (wires.ssh_ports, 22)):
                 network += f",hostfwd=tcp:127.0.0.1:{ours[nic.mac]}-{address}:{port}"
     argv = ["-netdev", network]
