@@ -27,6 +27,7 @@ from ansible_collections.hypersdk.hyper2kvm.tests.guests import (
     configured,
     conversions,
     debian_btrfs,
+    debian_dracut,
     debian_lvm,
     debian_selinux,
     debian_uefi,
@@ -57,6 +58,7 @@ BUILDERS: dict[str, Callable[[], Guest]] = {
     debian_ways.MODULES_LIST: debian_ways.build_modules_list,
     debian_uefi.NAME: debian_uefi.build,
     debian_lvm.NAME: debian_lvm.build,
+    debian_dracut.NAME: debian_dracut.build,
     debian_btrfs.NAME: debian_btrfs.build,
     debian_selinux.NAME: debian_selinux.build,
 }

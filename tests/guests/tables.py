@@ -11,6 +11,7 @@ from pathlib import Path
 from ansible_collections.hypersdk.hyper2kvm.tests.guests import (
     assemble,
     debian_btrfs,
+    debian_dracut,
     debian_lvm,
     debian_selinux,
     debian_uefi,
@@ -46,6 +47,12 @@ _BOOTS = (
     ),
     (debian_uefi.NAME, "", "UEFI, GPT, ESP with signed shim and GRUB, ext4", "UEFI"),
     (debian_lvm.NAME, debian_lvm.WAY.name, "BIOS, root on LVM, separate /boot", "LVM"),
+    (
+        debian_dracut.NAME,
+        "",
+        "BIOS, dracut, root on XFS on LVM, separate /boot of XFS: as RHEL installs itself",
+        "dracut",
+    ),
     (debian_btrfs.NAME, "", "BIOS, btrfs, root on subvolume @, @home", "btrfs"),
     (debian_selinux.NAME, "", "BIOS, ext4, SELinux enforcing Debian's default policy", "SELinux"),
 )
@@ -116,6 +123,8 @@ def _network_rows(results: Path) -> list[list[str]]:
         rows.append(_network_row(results, ways.way(name).title, guest, name))
     title = "ifupdown, `net.ifnames=0`, eth0 and eth1 (the UEFI guest)"
     rows.append(_network_row(results, title, debian_uefi.NAME, ""))
+    title = f"{debian_dracut.WAY.title} (the dracut guest)"
+    rows.append(_network_row(results, title, debian_dracut.NAME, ""))
     return rows
 
 
