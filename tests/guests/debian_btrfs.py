@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from ansible_collections.hypersdk.hyper2kvm.tests.guests import (
     assemble,
     debian,
     disk,
-    namespace,
+    mounted,
     system,
 )
 from ansible_collections.hypersdk.hyper2kvm.tests.guests.guest import Guest, Nic
@@ -29,20 +28,16 @@ _MODULES = (
     *("vmxnet3", "vmw_pvscsi"),
 )
 
-# Mounted in a mount namespace, which takes the mount and its loop device with it.
 _FILL = """
-set -e
-mount -t btrfs -o loop "$1" "$2"
 btrfs -q subvolume create "$2/@"
 btrfs -q subvolume create "$2/@home"
 cp -a "$3/." "$2/@/"
-umount "$2"
 """
 
 
 def build() -> Guest:
     """Return the guest, built into the cache if it is not there."""
-    return assemble.build(NAME, HOSTNAME, _make_boot, nics=NICS, rooms=(__file__,))
+    return assemble.build(NAME, HOSTNAME, _make_boot, nics=NICS, rooms=(mounted.__file__, __file__))
 
 
 def _make_boot(work: Path, raw: Path) -> int:
@@ -64,25 +59,9 @@ def _make_boot(work: Path, raw: Path) -> int:
 
     partition = disk.whole_disk(CAPACITY, bootable=True)
     disk.write_partition_table(raw, CAPACITY, 0x0B1A0030, [partition])
-    _make_btrfs(work, raw, partition, tree)
+    uuid = assemble.identifier(f"root.{NAME}")
+    mkfs = ["mkfs.btrfs", "-q", "-L", "root", "-U", uuid]
+    mounted.make_filesystem(raw, partition, tree, mkfs, fill=_FILL)
     disk.write_grub(raw, tree)
     debian.remove(tree)
     return CAPACITY
-
-
-def _make_btrfs(work: Path, raw: Path, partition: disk.Partition, tree: Path) -> None:
-    filesystem, mount = work / "root.btrfs", work / "mounted"
-    with filesystem.open("xb") as file:
-        file.truncate(partition.size)
-    mount.mkdir()
-    uuid = assemble.identifier(f"root.{NAME}")
-    argv = ["mkfs.btrfs", "-q", "-L", "root", "-U", uuid, str(filesystem)]
-    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
-    namespace.run(
-        ["sh", "-c", _FILL, "sh", str(filesystem), str(mount), str(tree)],
-        seconds=300,
-    )
-    mount.rmdir()
-    argv = ["dd", f"if={filesystem}", f"of={raw}", "bs=1M", "conv=notrunc,sparse", "status=none"]
-    subprocess.run([*argv, f"seek={partition.offset // disk.MIB}"], check=True)
-    filesystem.unlink()

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import subprocess
 from pathlib import Path
 
@@ -14,11 +12,12 @@ from ansible_collections.hypersdk.hyper2kvm.tests.guests import (
     assemble,
     debian,
     disk,
+    lvm,
     namespace,
     system,
     ways,
 )
-from ansible_collections.hypersdk.hyper2kvm.tests.guests.disk import MIB, SECTOR, Partition
+from ansible_collections.hypersdk.hyper2kvm.tests.guests.disk import MIB, Partition
 from ansible_collections.hypersdk.hyper2kvm.tests.guests.guest import Guest
 from ansible_collections.hypersdk.hyper2kvm.tests.support.cache import cache_dir
 
@@ -28,23 +27,11 @@ WAY = ways.way("bond-vlan")
 
 _BOOT = Partition(offset=MIB, size=192 * MIB, bootable=True)
 _PHYSICAL = Partition(offset=193 * MIB, size=CAPACITY - 193 * MIB, kind=0x8E)
-_VOLUME_MIB = 1408
+_VOLUMES = {"root": 1408}
 _MODULES = (
     *("ext4", "crc32c_generic", "crc32c_intel", "dm_mod", "sd_mod", "mptspi", "mptsas"),
     *("vmxnet3", "vmw_pvscsi"),
 )
-
-_MAKE_VOLUME = """
-import guestfs, sys
-handle = guestfs.GuestFS(python_return_dict=True)
-handle.add_drive_opts(sys.argv[1], format="raw")
-handle.launch()
-handle.pvcreate("/dev/sda2")
-handle.vgcreate("vg0", ["/dev/sda2"])
-handle.lvcreate("root", "vg0", int(sys.argv[2]))
-handle.shutdown()
-handle.close()
-"""
 
 
 def build() -> Guest:
@@ -52,7 +39,7 @@ def build() -> Guest:
     return assemble.build(
         *(NAME, HOSTNAME, _make_boot),
         nics=WAY.nics,
-        rooms=(ways.__file__, __file__),
+        rooms=(lvm.__file__, ways.__file__, __file__),
         ways=(WAY,),
     )
 
@@ -77,8 +64,9 @@ def _make_boot(work: Path, raw: Path) -> int:
     (tree / "boot").mkdir()
     uuid = assemble.identifier(f"boot.{NAME}")
     disk.make_ext4(raw, _BOOT, boot, label="boot", uuid=uuid)
-    volume = _make_volume(raw)
-    disk.make_ext4(raw, volume, tree, label="root", uuid=assemble.identifier(f"root.{NAME}"))
+    volumes = lvm.make_volumes(raw, _PHYSICAL, "vg0", _VOLUMES)
+    uuid = assemble.identifier(f"root.{NAME}")
+    disk.make_ext4(raw, volumes["root"], tree, label="root", uuid=uuid)
     debian.remove(tree)
     debian.remove(boot)
     return CAPACITY
@@ -95,26 +83,3 @@ def _add_kernel_modules(tree: Path, version: str) -> None:
     subprocess.run(argv, check=True)
     archive.unlink()
     namespace.run_inside(tree, f"depmod {version}", seconds=120)
-
-
-def _make_volume(raw: Path) -> Partition:
-    """Make the volume group and its volume, and return the volume's place on the disk.
-
-    Inside libguestfs' appliance, since the building machine's kernel may have
-    no device mapper. A new volume lies in one piece: its filesystem can then be
-    made at that place of the plain file.
-    """
-    # The distribution's own interpreter is the one that has libguestfs' binding.
-    argv = ["/usr/bin/python3", "-c", _MAKE_VOLUME, str(raw), str(_VOLUME_MIB)]
-    environment = {**os.environ, "LIBGUESTFS_CACHEDIR": str(cache_dir("appliance"))}
-    environment.setdefault("LIBGUESTFS_BACKEND", "direct")
-    subprocess.run(argv, check=True, env=environment, timeout=600)
-    # LVM's metadata is text, in the first MiB of the physical volume.
-    with raw.open("rb") as file:
-        file.seek(_PHYSICAL.offset)
-        text = file.read(MIB).decode("ascii", errors="replace")
-    (start,) = set(re.findall(r"pe_start = (\d+)", text))
-    (first,) = set(re.findall(r'stripes = \[\s*"pv0", (\d+)\s*\]', text))
-    (extent,) = set(re.findall(r"extent_size = (\d+)", text))
-    sectors = int(start) + int(first) * int(extent)
-    return Partition(offset=_PHYSICAL.offset + sectors * SECTOR, size=_VOLUME_MIB * MIB)
