@@ -125,11 +125,16 @@ def _nowhere(
 
 
 def _contested(interface: Interface, given: Interface) -> Finding:
+    action = "Name yours as that file, so that it takes its place."
+    if interface.manager != given.manager:
+        action = (
+            f"Turn {interface.manager} off with configuration.services, or take the interface out of"
+            " its file before the export; until then both configure it."
+        )
     return Finding(
         WARNING,
         interface.path,
         f"It configures {interface.name or interface.mac or interface.id} as well, which {given.path}"
         " is given for.",
-        "Name yours as that file, so that it takes its place; or turn its manager off with"
-        " configuration.services.",
+        action,
     )

@@ -61,6 +61,7 @@ def test_nics_that_no_file_is_given_for_answer_as_before(tmp_path: Path) -> None
     (finding,) = reading.findings
     assert finding.path == "/etc/network/interfaces"
     assert "ens192 as well" in finding.message and GIVEN in finding.message
+    assert "Turn ifupdown off" in finding.action
 
 
 def test_an_address_by_dhcp_is_none_to_expect(tmp_path: Path) -> None:
@@ -93,6 +94,7 @@ def test_a_given_vlan_leaves_what_is_not_in_it(tmp_path: Path) -> None:
     assert [each.tag for each in reading.expected if each.address == "198.51.100.30"] == [30]
     (finding,) = reading.findings
     assert finding.path == "/etc/systemd/network/20-v.network"
+    assert finding.action.startswith("Name yours")
 
 
 def test_a_profile_for_a_mac_address(tmp_path: Path) -> None:
