@@ -22,6 +22,7 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.storage i
 from ansible_collections.hypersdk.hyper2kvm.tests.support.linux_tree import (
     NEEDED,
     VERSION,
+    GuestWithDracut,
     GuestWithTools,
     initramfs,
     make_tree,
@@ -182,6 +183,27 @@ class TestMending:
         assert tools.ran == [["/usr/sbin/update-initramfs", "-c", "-k", VERSION]]
         assert (problems, after.findings()) == ([], [])
         assert repairs[-1].path == INITRAMFS
+
+    @pytest.mark.parametrize("fits", [True, False])
+    def test_a_guest_with_dracut(self, tmp_path: Path, fits: bool) -> None:
+        files = make_tree(tmp_path, NEEDED[:5])
+        files.remove("/usr/sbin/update-initramfs")
+        files.write("/usr/bin/dracut", b"program")
+        old = files.read(INITRAMFS)
+        one = guest(GuestWithDracut(tmp_path, room=1 << 30 if fits else len(old)))
+        repairs, problems, after = mend(one, examine(one), written=(), timeout=10)
+        if fits:
+            assert (problems, after.findings()) == ([], [])
+            assert [repair.path for repair in repairs] == [
+                "/etc/dracut.conf.d/90-hyper2kvm.conf",
+                INITRAMFS,
+            ]
+        else:
+            (problem,) = problems
+            assert problem.path == INITRAMFS
+            assert problem.action.startswith("Make room on that filesystem")
+            assert one.files.read(INITRAMFS) == old
+            assert len(after.findings()) == 1
 
     def test_a_guest_without_such_a_tool(self, tmp_path: Path) -> None:
         make_tree(tmp_path, []).remove("/usr/sbin/update-initramfs")
