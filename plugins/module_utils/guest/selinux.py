@@ -34,6 +34,7 @@ _WRITTEN = (
     "/etc/group",
     "/etc/initramfs-tools/modules",
     "/etc/dracut.conf.d/*",
+    "/etc/modules-load.d/*",
     "/etc/systemd/network",
     "/etc/systemd/network/*",
     "/etc/systemd/system/*",

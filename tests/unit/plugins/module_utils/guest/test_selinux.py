@@ -87,12 +87,15 @@ def test_what_has_no_label_gets_the_policys(
     files = guest(tmp_path)
     files.label("/etc/fstab", ATTRIBUTE, b"system_u:object_r:kept_t:s0\0")
     files.write("/etc/systemd/system/a.service", b"")
+    # hyper2kvm's, in every guest; without a label systemd-modules-load may not read it and fails.
+    files.write("/etc/modules-load.d/hyper2kvm.conf", b"")
     repairs = label_written(files, ["/etc/systemd/system/a.service", "/no/such/file"])
     assert {repair.path: repair.after.split(":")[2] for repair in repairs} == {
         "/boot/initrd.img-6.1": "boot_t",
         "/etc/systemd/network/10-hyper2kvm-ens192.link": "systemd_networkd_etc_t",
         "/etc/systemd/network": "systemd_networkd_etc_t",
         "/etc/systemd/system/a.service": "etc_t",
+        "/etc/modules-load.d/hyper2kvm.conf": "etc_t",
     }
     link = files.attributes("/etc/systemd/network/10-hyper2kvm-ens192.link").xattrs
     assert link == {ATTRIBUTE: b"system_u:object_r:systemd_networkd_etc_t:s0\0"}
