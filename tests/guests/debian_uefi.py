@@ -63,6 +63,8 @@ def _make_boot(work: Path, raw: Path) -> int:
     tree = assemble.unpack(
         work, PACKAGES, HOSTNAME, fstab, command_line=_COMMAND_LINE, terminal="console"
     )
+    # It takes away /run/nologin, which keeps everybody but root from logging in by SSH.
+    (tree / "etc/systemd/system/systemd-user-sessions.service").unlink()
     system.configure_ifupdown(tree, NICS[:2], "192.0.2.1")
     system.make_initramfs(tree, debian.kernel_version(tree), _MODULES, "ext4")
     menu = assemble.grub_menu(
