@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ask a guest for its address with Ethernet frames of our own, inside a VLAN.
+"""Ask a guest for its address with Ethernet frames of our own, inside a VLAN or outside of any.
 
-QEMU's user network knows no VLAN tags (IEEE 802.1Q), so a NIC that carries them
-is connected to a datagram socket, one frame a datagram, and asked by ARP
-(RFC 826): only the guest that has the address, on that VLAN, replies.
+QEMU's user network knows no VLAN tags (IEEE 802.1Q), and not every guest lets a
+service of the tests' listen. So a NIC can be connected to a datagram socket, one
+frame a datagram, and asked by ARP (RFC 826): only the guest that has the
+address, on that VLAN, replies.
 """
 
 from __future__ import annotations
@@ -26,17 +27,18 @@ _FRAME_LIMIT = 65536
 
 
 def request(address: str, vlan: int) -> bytes:
-    """Return the tagged frame that asks who has an address.
+    """Return the frame that asks who has an address.
 
     Args:
         address: With its prefix, as "203.0.113.10/24".
-        vlan: The VLAN's identifier.
+        vlan: The VLAN's identifier; 0 leaves the frame untagged.
     """
     interface = ipaddress.IPv4Interface(address)
     ours = interface.network.broadcast_address - 1
     body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, _REQUEST)
     body += _OUR_MAC + ours.packed + bytes(6) + interface.ip.packed
-    header = _BROADCAST + _OUR_MAC + struct.pack("!HHH", _ETHERTYPE_VLAN, vlan, _ETHERTYPE_ARP)
+    tag = struct.pack("!HH", _ETHERTYPE_VLAN, vlan) if vlan else b""
+    header = _BROADCAST + _OUR_MAC + tag + struct.pack("!H", _ETHERTYPE_ARP)
     return (header + body).ljust(64, b"\0")
 
 
@@ -44,11 +46,15 @@ def replier(frame: bytes, address: str, vlan: int) -> str | None:
     """Return the MAC address that a frame announces for an address, None when it does not."""
     if len(frame) < 46:
         return None
-    tag, control, kind = struct.unpack_from("!HHH", frame, 12)
-    if (tag, control & 0xFFF, kind) != (_ETHERTYPE_VLAN, vlan, _ETHERTYPE_ARP):
+    found, payload = 0, frame[12:]
+    (kind,) = struct.unpack_from("!H", payload)
+    if kind == _ETHERTYPE_VLAN:
+        control, kind = struct.unpack_from("!HH", payload, 2)
+        found, payload = control & 0xFFF, payload[4:]
+    if (found, kind) != (vlan, _ETHERTYPE_ARP):
         return None
-    (operation,) = struct.unpack_from("!H", frame, 24)
-    sender, sender_address = frame[26:32], frame[32:36]
+    (operation,) = struct.unpack_from("!H", payload, 8)
+    sender, sender_address = payload[10:16], payload[16:20]
     wanted = ipaddress.IPv4Interface(address).ip.packed
     if operation != _REPLY or sender_address != wanted:
         return None
@@ -62,7 +68,7 @@ def ask(ours: socket.socket, guest: Path, address: str, vlan: int, seconds: floa
         ours: Our datagram socket, bound where QEMU sends to.
         guest: QEMU's socket.
         address: With its prefix.
-        vlan: The VLAN's identifier.
+        vlan: The VLAN's identifier, 0 for none.
         seconds: For how long.
 
     Raises:
@@ -83,4 +89,5 @@ def ask(ours: socket.socket, guest: Path, address: str, vlan: int, seconds: floa
             time.sleep(0.1)
         if mac:
             return mac
-    raise TimeoutError(f"Nobody answered for {address} in VLAN {vlan} in {seconds:.0f} s.")
+    where = f" in VLAN {vlan}" if vlan else ""
+    raise TimeoutError(f"Nobody answered for {address}{where} in {seconds:.0f} s.")

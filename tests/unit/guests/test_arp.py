@@ -17,7 +17,8 @@ ADDRESS = "203.0.113.10/24"
 
 
 def reply(vlan: int = 30, sender: bytes = bytes([203, 0, 113, 10]), operation: int = 2) -> bytes:
-    ethernet = bytes(6) + MAC + struct.pack("!HHH", 0x8100, vlan, 0x0806)
+    tag = struct.pack("!HH", 0x8100, vlan) if vlan else b""
+    ethernet = bytes(6) + MAC + tag + struct.pack("!H", 0x0806)
     body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation) + MAC + sender + bytes(10)
     return (ethernet + body).ljust(64, b"\0")
 
@@ -31,6 +32,14 @@ def test_the_request_is_a_tagged_broadcast_for_the_address() -> None:
     assert frame[42:46] == bytes([203, 0, 113, 10])
 
 
+def test_outside_of_a_vlan_nothing_is_tagged() -> None:
+    frame = arp.request(ADDRESS, 0)
+    assert struct.unpack_from("!H", frame, 12) == (0x0806,)
+    assert frame[38:42] == bytes([203, 0, 113, 10])
+    assert arp.replier(reply(vlan=0), ADDRESS, 0) == "00:50:56:8a:20:01"
+    assert arp.replier(reply(), ADDRESS, 0) is None
+
+
 def test_a_reply_names_who_has_the_address() -> None:
     assert arp.replier(reply(), ADDRESS, 30) == "00:50:56:8a:20:01"
 
@@ -39,6 +48,7 @@ def test_a_reply_names_who_has_the_address() -> None:
     "frame",
     [
         reply(vlan=31),
+        reply(vlan=0),
         reply(sender=bytes([203, 0, 113, 11])),
         reply(operation=1),
         arp.request(ADDRESS, 30),
