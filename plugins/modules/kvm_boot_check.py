@@ -116,8 +116,9 @@ options:
     description:
       - Where the machine is to answer once it is up.
       - When left out, the static addresses that M(hypersdk.hyper2kvm.hyper2kvm_convert) found in the guest's
-        configuration, or in the network files that the manifest's C(configuration) gave it, and for NICs without one, those that the manifest knows from VMware Tools. The latter have to
-        answer if they are of IPv4; those of IPv6 may have been temporary.
+        configuration, or in the network files that the manifest's C(configuration) gave it, and for NICs without
+        one, those that the manifest knows from VMware Tools. The latter have to answer if they are of IPv4; those of
+        IPv6 may have been temporary.
       - An empty list expects nothing.
     type: list
     elements: dict
