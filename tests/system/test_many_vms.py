@@ -23,7 +23,7 @@ HOSTS = ["first", "absent", "second"]
 
 @pytest.fixture(scope="module")
 def vcenter(small_inventory: dict[str, Any]) -> Iterator[Vcsim]:
-    small = next(vm for vm in small_inventory["vms"] if vm["name"] == "small01")
+    [small] = [vm for vm in small_inventory["vms"] if vm["name"] == "small01"]
     vms = [{**small, "name": name, "nics": []} for name in HOSTS if name != "absent"]
     with Vcsim({"vms": vms}) as vcenter:
         yield vcenter
