@@ -39,10 +39,9 @@ class Selection:
 
     def search(self) -> Search:
         """Return the search for it: by the first of moid, uuid and name that is given."""
-        by_uuid = self.uuid and not self.moid
         return Search(
             names=() if self.moid or self.uuid else (self.name or "",),
-            uuids=(self.uuid,) if self.uuid and by_uuid else (),
+            uuids=(self.uuid,) if self.uuid and not self.moid else (),
             use_instance_uuid=self.use_instance_uuid,
             moids=(self.moid,) if self.moid else (),
             folder=self.folder,

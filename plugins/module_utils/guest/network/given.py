@@ -48,14 +48,14 @@ def with_given(
     findings += _idle([each for each in interfaces if each.path in paths], in_force)
     findings += _nowhere(given, active, places, nics)
     taken = {
-        (nic.id, tag): each
+        wire: each
         for each in given
-        for nic, tag in _wires(each, active, places, nics)
+        for wire in _wires(each, active, places, nics)
         if _is_configured(each)
     }
     left: list[Interface] = []
     for each in active:
-        rivals = [taken.get(wire) for wire in _ids(each, active, places, nics)]
+        rivals = [taken.get(wire) for wire in _wires(each, active, places, nics)]
         rival = next((found for found in rivals if found is not None), None)
         if each in given or rival is None or not _is_configured(each):
             left.append(each)
@@ -76,15 +76,10 @@ def _is_configured(interface: Interface) -> bool:
 
 def _wires(
     interface: Interface, active: Sequence[Interface], places: Places, nics: Sequence[Nic]
-) -> list[tuple[Nic, int]]:
-    carriers, tag = carriers_of(interface, active, places, nics)
-    return [(nic, tag) for nic in carriers]
-
-
-def _ids(
-    interface: Interface, active: Sequence[Interface], places: Places, nics: Sequence[Nic]
 ) -> list[tuple[str, int]]:
-    return [(nic.id, tag) for nic, tag in _wires(interface, active, places, nics)]
+    """Return the NICs' IDs, each with the VLAN, that an interface's frames go through."""
+    carriers, tag = carriers_of(interface, active, places, nics)
+    return [(nic.id, tag) for nic in carriers]
 
 
 def _idle(given: Sequence[Interface], in_force: Collection[str]) -> list[Finding]:

@@ -79,7 +79,7 @@ def test_an_error_is_a_failed_edit_whatever_it_says() -> None:
         "   ⚠️  Failed to rebuild initramfs: 'GuestFS' object has no attribute 'command_with_mounts'",
         "👤 user-config: no users, disable_users, or delete_users provided",
         "Command failed: xfs_admin -U generate /dev/sda2",
-        "Command failed: mount -o ro,subvolid=5 /dev/sda1 /work/scratch/hyper2kvm-btrfs-6jlj3q10",
+        "Command failed: mount -o ro,subvolid=5 /dev/sda1 /srv/scratch/hyper2kvm-btrfs-6jlj3q10",
         "Could not list btrfs subvolumes using host command: Command failed: mount -o ro",
         "Error processing /etc/network/interfaces.d/a: fix_interfaces() got an unexpected keyword",
         "Error processing /etc/systemd/network/30-bond0.netdev: 'NetworkFixersBackend' object has"
