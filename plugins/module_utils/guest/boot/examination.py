@@ -18,6 +18,8 @@ from .drivers import KernelState, Lack, judge
 from .initramfs import InitramfsError
 from .kernels import Kernel, find_kernels, read_index, read_initramfs
 from .loader import fallback_finding, find_esp, find_fallback
+from .lvm import Obstacle, find_obstacles
+from .lvm import findings as lvm_findings
 from .names import Named, find_named
 from .names import findings as name_findings
 
@@ -66,6 +68,7 @@ class Examination:
         kernels: The installed kernels, newest first, and states: what each holds.
         unreadable: Findings of initramfs that can't be read.
         named: The devices that the guest's files name.
+        lvm: What keeps LVM from its disks.
         esp: Where the EFI system partition is mounted, None for a BIOS guest.
         fallback: The path of the fall-back loader, None when there is none.
         loader_finding: What is wrong with a UEFI guest's boot loader.
@@ -75,13 +78,14 @@ class Examination:
     states: tuple[KernelState, ...]
     unreadable: tuple[Finding, ...]
     named: tuple[Named, ...]
+    lvm: tuple[Obstacle, ...] = ()
     esp: str | None = None
     fallback: str | None = None
     loader_finding: Finding | None = None
 
     def findings(self) -> list[Finding]:
         """Everything that is wrong."""
-        found = [*self.unreadable, *name_findings(self.named)]
+        found = [*self.unreadable, *name_findings(self.named), *lvm_findings(self.lvm)]
         if not self.kernels:
             found.append(_no_kernel())
         for state in self.states:
@@ -157,6 +161,7 @@ def examine_files(guest: Guest, examination: Examination) -> Examination:
     return replace(
         examination,
         named=find_named(guest.files, guest.storage, guest.root_device, guest.original_fstab),
+        lvm=find_obstacles(guest.files, guest.storage),
         esp=esp,
         fallback=fallback,
         loader_finding=finding,

@@ -14,6 +14,7 @@ from .drivers import KernelState
 from .examination import Examination, Guest, examine_files, examine_kernels
 from .kernels import Kernel, find_kernels
 from .loader import add_fallback
+from .lvm import repair_obstacles
 from .making import MakingError, make
 from .names import repair_names
 from .tools import find_tool, list_modules
@@ -35,6 +36,7 @@ def mend(
         What was changed, what could not be, and what is seen now.
     """
     repairs = repair_names(guest.files, examination.named)
+    repairs += repair_obstacles(guest.files, examination.lvm)
     if examination.loader_finding is not None and examination.esp is not None:
         repairs += add_fallback(guest.files, examination.esp, guest.architecture)
     changed = {repair.path for repair in repairs} | set(written)
