@@ -27,10 +27,11 @@ _BLOCK = 1024
 
 _KERNEL_LINE = re.compile(r"\s*(?:linux(?:16|efi)?|kernel|append|options)\s", re.IGNORECASE)
 _SEARCH = re.compile(r"\s*search(?:\.(fs_uuid|fs_label))?\s(.*)")
-# What the kernel, dracut, initramfs-tools and mkinitcpio take a device from.
+# What the kernel, dracut, initramfs-tools and mkinitcpio take a device from; boot= is dracut's in
+# FIPS mode (dracut.cmdline(7)), and no device but a word with Debian's live systems.
 _KEYS = re.compile(
     r"(?:^|(?<=[\s\"'=]))"
-    r"(root|resume|rd\.lvm\.lv|rd\.luks\.uuid|rd\.luks\.name|cryptdevice)=([^\s\"']+)"
+    r"(root|resume|boot|rd\.lvm\.lv|rd\.luks\.uuid|rd\.luks\.name|cryptdevice)=([^\s\"']+)"
 )
 _LUKS_UUID = re.compile(r"(?:luks-)?([0-9a-fA-F-]{36})")
 

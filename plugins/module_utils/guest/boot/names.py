@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..files import GuestFiles, text_of, write_text
 from ..fstab import FSTAB, Encrypted, Mount, parse_crypttab, parse_fstab, with_devices
@@ -16,6 +17,8 @@ from .command_line import Reference, find_references, replaced
 
 CRYPTTAB = "/etc/crypttab"
 _MAPPER = "/dev/mapper/"
+# A disk by its serial number or its place, and the number of a partition on it.
+_ON_A_DISK = re.compile(r"(/dev/disk/by-(?:id|path)/.+?)(?:-part(\d+))?$")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Named:
         path: The file.
         spec: The device as it is written there.
         use: What it is for, for a sentence.
+        type: What it holds, "" or "auto" where that is not said.
         match: What it is.
         optional: Whether the guest boots on without it, by its owner's wish.
         line: Its line in fstab or crypttab, reference: its place in a boot loader's file.
@@ -34,6 +38,7 @@ class Named:
     path: str
     spec: str
     use: str
+    type: str
     match: Match
     optional: bool = False
     line: int = -1
@@ -68,7 +73,7 @@ def find_named(
         named += _of_crypttab(entry, storage)
     for reference in find_references(files):
         named += _of_reference(reference, storage, root, opened)
-    return tuple(named)
+    return tuple(_beside_others(named, storage))
 
 
 def findings(named: tuple[Named, ...]) -> Iterator[Finding]:
@@ -118,6 +123,30 @@ def repair_names(files: GuestFiles, named: tuple[Named, ...]) -> list[Repair]:
     return repairs
 
 
+def _beside_others(named: list[Named], storage: Storage) -> Iterator[Named]:
+    """Yield the names, with what is on a disk that another name has told.
+
+    Of /dev/disk/by-id/scsi-36000c29…-part2, the root, it is known where it is. So is then where
+    …-part1 is.
+    """
+    disks: dict[str, tuple[str, str]] = {}
+    for one in named:
+        place = _ON_A_DISK.match(one.spec)
+        if place and one.match.volume is not None and one.match.volume.name.startswith("/dev/sd"):
+            disk = one.match.volume.name.rstrip("0123456789")
+            disks.setdefault(place[1], (disk, one.spec))
+    for one in named:
+        place = _ON_A_DISK.match(one.spec)
+        if place and one.match.volume is None and not one.match.stable and place[1] in disks:
+            disk, other = disks[place[1]]
+            volume = storage.named(disk + (place[2] or ""))
+            if volume is not None and one.type in ("", "auto", volume.type):
+                match = Match(volume, stable=False, assumed=f"it is on the same disk as {other}")
+                yield replace(one, match=match)
+                continue
+        yield one
+
+
 def _of_mount(
     mount: Mount, storage: Storage, root: Volume | None, opened: set[str], optional: bool
 ) -> Iterator[Named]:
@@ -129,16 +158,18 @@ def _of_mount(
     else:
         match = storage.find(mount.spec, mount_point=mount.mount_point, fs_type=mount.type)
     if match.is_device:
-        yield Named(FSTAB, mount.spec, use, match, optional=optional, line=mount.line)
+        yield Named(FSTAB, mount.spec, use, mount.type, match, optional=optional, line=mount.line)
 
 
 def _of_crypttab(entry: Encrypted, storage: Storage) -> Iterator[Named]:
-    match = storage.find(entry.spec, fs_type="crypto_LUKS")
-    if {"swap", "tmp", "plain"} & set(entry.options):
-        match = storage.find(entry.spec)  # no LUKS header
+    # "swap" and its like have no LUKS header.
+    kind = "" if {"swap", "tmp", "plain"} & set(entry.options) else "crypto_LUKS"
+    match = storage.find(entry.spec, fs_type=kind)
     if match.is_device:
         use = f"the encrypted device {entry.name}"
-        yield Named(CRYPTTAB, entry.spec, use, match, optional=entry.is_optional, line=entry.line)
+        yield Named(
+            CRYPTTAB, entry.spec, use, kind, match, optional=entry.is_optional, line=entry.line
+        )
 
 
 def _of_reference(
@@ -146,18 +177,23 @@ def _of_reference(
 ) -> Iterator[Named]:
     if _is_opened(reference.spec, opened):
         return
+    kind = ""
     if reference.key == "root":
         match = _root_match(reference.spec, storage, root)
         use = "the root filesystem"
     elif reference.key == "resume":
-        match, use = storage.find(reference.spec, fs_type="swap"), "where to resume from"
+        kind, use = "swap", "where to resume from"
+        match = storage.find(reference.spec, fs_type=kind)
+    elif reference.key == "boot":
+        match = storage.find(reference.spec, mount_point="/boot")
+        use = "where the kernel is, for its check by FIPS"
     elif reference.key == "search":
         match, use = storage.find(reference.spec), "the filesystem that GRUB looks for"
     else:
         match, use = storage.find(reference.spec), reference.key
     if match.is_device:
         spec = reference.spec if reference.key == "search" else reference.value
-        yield Named(reference.path, spec, use, match, reference=reference)
+        yield Named(reference.path, spec, use, kind, match, reference=reference)
 
 
 def _root_match(spec: str, storage: Storage, root: Volume | None) -> Match:

@@ -90,6 +90,48 @@ def test_the_root_is_known_whatever_it_is_called(tmp_path: Path) -> None:
     assert tree.files.read("/etc/fstab") == b"UUID=root-uuid / ext4 defaults\n"
 
 
+SCSI = "/dev/disk/by-id/scsi-36000c29f6a1b2c3d"
+
+
+def test_one_name_of_a_disk_tells_the_others(tmp_path: Path) -> None:
+    # As SLES 11 installs itself; nothing but the root's place is known.
+    tree = Tree(
+        tmp_path,
+        fstab=f"{SCSI}-part2 swap swap defaults\n{SCSI}-part1 / ext4 acl 1 1\n",
+        grub_cfg=f"kernel /boot/vmlinuz root={SCSI}-part1 resume={SCSI}-part2 splash=silent\n",
+    )
+    assert [severity for severity, _message in tree.findings()] == ["error"] * 4
+    assert any(f"since it is on the same disk as {SCSI}-part1" in what for what in tree.repair())
+    assert tree.files.read("/etc/fstab").decode() == (
+        "UUID=swap-uuid swap swap defaults\nUUID=root-uuid / ext4 acl 1 1\n"
+    )
+    assert b"root=UUID=root-uuid resume=UUID=swap-uuid " in tree.files.read("/boot/grub/grub.cfg")
+    assert tree.findings() == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{SCSI}e-part1 /srv ext4 defaults",  # another disk
+        f"{SCSI}-part2 /srv ext4 defaults",  # another type
+        f"{SCSI}-part3 /srv ext4 defaults",  # not there
+    ],
+)
+def test_a_disk_s_name_tells_nothing_else(tmp_path: Path, line: str) -> None:
+    tree = Tree(tmp_path, fstab=f"{SCSI}-part1 / ext4 defaults\n{line}\n")
+    assert len(tree.repair()) == 1
+    (found,) = tree.findings()
+    assert line.split()[0] in found[1]
+
+
+def test_where_a_kernel_in_fips_mode_checks_itself(tmp_path: Path) -> None:
+    tree = Tree(tmp_path, grub_cfg="linux /v root=UUID=root-uuid fips=1 boot=/dev/sda1\n")
+    assert len(tree.findings()) == 1
+    tree.repair()
+    assert b"fips=1 boot=UUID=root-uuid\n" in tree.files.read("/boot/grub/grub.cfg")
+    assert Tree(tmp_path, grub_cfg="linux /v root=UUID=root-uuid boot=live\n").findings() == []
+
+
 @pytest.mark.parametrize(
     ("files", "where"),
     [
