@@ -14,6 +14,7 @@ from ..fstab import FSTAB, parse_fstab
 from ..layers import Layers
 from ..repair import ERROR, WARNING, Finding
 from ..storage import Storage
+from .disk_rules import findings as rule_findings
 from .drivers import KernelState, Lack, judge
 from .initramfs import InitramfsError
 from .kernels import Kernel, find_kernels, read_index, read_initramfs
@@ -69,6 +70,7 @@ class Examination:
         unreadable: Findings of initramfs that can't be read.
         named: The devices that the guest's files name.
         lvm: What keeps LVM from its disks.
+        rules: What is wrong with udev's rules for disks.
         esp: Where the EFI system partition is mounted, None for a BIOS guest.
         fallback: The path of the fall-back loader, None when there is none.
         loader_finding: What is wrong with a UEFI guest's boot loader.
@@ -79,6 +81,7 @@ class Examination:
     unreadable: tuple[Finding, ...]
     named: tuple[Named, ...]
     lvm: tuple[Obstacle, ...] = ()
+    rules: tuple[Finding, ...] = ()
     esp: str | None = None
     fallback: str | None = None
     loader_finding: Finding | None = None
@@ -86,6 +89,7 @@ class Examination:
     def findings(self) -> list[Finding]:
         """Everything that is wrong."""
         found = [*self.unreadable, *name_findings(self.named), *lvm_findings(self.lvm)]
+        found += self.rules
         if not self.kernels:
             found.append(_no_kernel())
         for state in self.states:
@@ -162,6 +166,7 @@ def examine_files(guest: Guest, examination: Examination) -> Examination:
         examination,
         named=find_named(guest.files, guest.storage, guest.root_device, guest.original_fstab),
         lvm=find_obstacles(guest.files, guest.storage),
+        rules=tuple(rule_findings(guest.files)),
         esp=esp,
         fallback=fallback,
         loader_finding=finding,
