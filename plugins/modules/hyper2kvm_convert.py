@@ -319,10 +319,17 @@ guest:
       returned: for Linux
       type: dict
     initramfs_rebuilt:
-      description: The kernels whose initramfs was made anew.
+      description: The kernels whose initramfs is another file than in the export.
       returned: for Linux
       type: list
-      elements: str
+      elements: dict
+      contains:
+        version:
+          description: The kernel's version.
+          type: str
+        by:
+          description: Who made it; V(hyper2kvm), or V(repair) for the guest's own tool.
+          type: str
     network:
       description: What its network relied on before FIX, and what it is to answer at.
       returned: for Linux
