@@ -59,6 +59,9 @@ HARMLESS = tuple(
         r"(?:Error processing|Failed to apply fix(?:es)? to) /etc/network/interfaces",
         r"Error processing /etc/systemd/network/.*has no attribute 'fix_systemd_netdev'",
         r"(?:Validation failed for|Failed to apply fixes to) /etc/",
+        # It leaves such a name in fstab as it was; what becomes of it is for the look at the guest,
+        # which asks for a UUID where it can't be told.
+        r"FAILED to map by-path device: /dev/disk/by-path/",
     )
 )
 

@@ -86,6 +86,7 @@ def test_an_error_is_a_failed_edit_whatever_it_says() -> None:
         " no attribute 'fix_systemd_netdev'",
         "Validation failed for /etc/netplan/50-cloud-init.yaml: ['x']",
         "✗ Failed to apply fixes to /etc/netplan/50-cloud-init.yaml",
+        "  ✗ FAILED to map by-path device: /dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:1:0-part1",
         "  ⚠️  Failed to regenerate UUID for /dev/sda2: Command failed: xfs_admin -U generate /dev/sda2",
     ],
 )
