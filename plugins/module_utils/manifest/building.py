@@ -111,22 +111,27 @@ def in_boot_order(disks: Sequence[Disk], boot_disk: str = "") -> list[Disk]:
     Raises:
         ManifestError: boot_disk names no disk.
     """
-    named = [
-        disk if disk.id else replace(disk, id=f"disk-{index}") for index, disk in enumerate(disks)
-    ]
-    if boot_disk:
-        chosen = next((disk for disk in named if disk.id == boot_disk), None)
-        if chosen is None:
-            raise ManifestError(
-                f"boot_disk is {boot_disk}, and there is no disk of that id.",
-                action=f"Name one of {', '.join(disk.id for disk in named)}.",
-            )
+    ids = [disk.id or f"disk-{index}" for index, disk in enumerate(disks)]
+    if not boot_disk:
+        chosen = min(
+            range(len(disks)),
+            key=lambda index: (not disks[index].boots, _rank(disks[index])),
+            default=0,
+        )
+    elif boot_disk in ids:
+        chosen = ids.index(boot_disk)
     else:
-        chosen = min(named, key=lambda disk: (not disk.boots, _rank(disk)), default=None)
+        raise ManifestError(
+            f"boot_disk is {boot_disk}, and there is no disk of that id.",
+            action=f"Name one of {', '.join(ids)}.",
+        )
     # sorted is stable: disks without an order of their own keep the source's.
-    others = sorted((disk for disk in named if disk is not chosen), key=_rank)
-    order = {disk.id: place for place, disk in enumerate(([chosen] if chosen else []) + others)}
-    return [replace(disk, boot_order=order[disk.id], boots=disk is chosen) for disk in named]
+    order = sorted(range(len(disks)), key=lambda index: (index != chosen, _rank(disks[index])))
+    places = {index: place for place, index in enumerate(order)}
+    return [
+        replace(disk, id=ids[index], boot_order=places[index], boots=index == chosen)
+        for index, disk in enumerate(disks)
+    ]
 
 
 def _rank(disk: Disk) -> tuple[bool, int]:

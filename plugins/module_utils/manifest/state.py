@@ -201,7 +201,7 @@ def _measured(
     for disk in disks:
         _check_size(disk, request.check_mode)
     if not request.checksum:
-        return tuple(replace(disk, checksum=None) for disk in disks)
+        return tuple(replace(disk, checksum=None) if disk.checksum else disk for disk in disks)
     known = {disk.path: disk.checksum for disk in disks if disk.checksum}
     for disk in disks:
         size, checksum = recorded.get(str(disk.path), (-1, ""))
