@@ -110,7 +110,10 @@ def compare(vcenter: Vcsim, directory: Path, chosen: list[c.Contender], rounds: 
         for one in chosen:
             runs[one.name].append(run_once(vcenter, directory, one))
     filesystem = subprocess.run(
-        ["stat", "-f", "-c", "%T", str(directory)], capture_output=True, text=True, check=True
+        ["findmnt", "-no", "FSTYPE", "-T", str(directory)],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.strip()
     print(f"\n{filesystem}, medians of {rounds}\n")
     print("| contender | wall s | CPU s | peak MiB |\n| --- | ---: | ---: | ---: |")
