@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""hyper2kvm's own daemon, in our sandbox, as docs/converting.md tells to run it, and work for it."""
+"""hyper2kvm's own daemon, in our sandbox, as docs/converting.md tells to run it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from ...plugins.module_utils.hyper2kvm.environment import CACHE_VARIABLE, hyper2kvm_environment
 from ...plugins.module_utils.sandbox.kvm_device import kvm_works
 from ...plugins.module_utils.sandbox.run import run
 from .cache import cache_dir
-from .modules import run_module
 
 _START_SECONDS = 60
 
@@ -64,28 +62,3 @@ def running(executable: Path, directory: Path, *, images: Path) -> Iterator[Path
             yield queue
         finally:
             ended.set()
-
-
-def convert(manifest: Path, executable: Path, queue: Path, **options: Any) -> dict[str, Any]:
-    """Return what hyper2kvm_convert says of a VM that it gives to the daemon."""
-    return run_module(
-        "hyper2kvm_convert",
-        {
-            "manifest": str(manifest),
-            "executable": str(executable),
-            "environment": {CACHE_VARIABLE: str(cache_dir("appliance"))},
-            "mode": "queue",
-            "queue_directory": str(queue),
-            **options,
-        },
-        timeout=1800,
-    )
-
-
-def files_of(queue: Path) -> list[str]:
-    """Return what lies in the queue, by its directory, but for dates and the daemon's statistics."""
-    return sorted(
-        f"{path.relative_to(queue).parts[0]}/*{''.join(path.suffixes)}"
-        for path in queue.rglob("*.json")
-        if path.parent.name != ".stats"
-    )

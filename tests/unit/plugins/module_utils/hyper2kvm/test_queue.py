@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The hypersdk.hyper2kvm authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The queue's directories; that hyper2kvm's daemon uses them so is shown with it (test_guest_configuration.py)."""
+"""The queue's directories; that hyper2kvm's daemon uses them so is shown with it (test_convert_queue.py)."""
 
 from __future__ import annotations
 
