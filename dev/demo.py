@@ -137,7 +137,7 @@ def migrate(inventory: Path, vcenter: Vcsim) -> None:
             task = re.match(r"TASK \[(?:[\w.]+ : )?(.+)\]", line)
             if task and not task[1].startswith(BOOKKEEPING):
                 print(f"      {time.monotonic() - start:5.0f} s  {task[1]} …", flush=True)
-            elif re.match(r"\[ERROR\]|fatal:|\[WARNING\]", line):
+            elif re.match(r"\[[\w-]+\]|fatal:", line):
                 print(f"               {line.rstrip()}", flush=True)
     print(
         f"      {time.monotonic() - start:5.0f} s  ansible-playbook's output is in {log.relative_to(ROOT)}"

@@ -289,7 +289,32 @@ durations:
   description: Seconds that the steps took. Data disks are decoded while FIX runs.
   returned: when a conversion ran
   type: dict
-  sample: {working_copies: 4.2, fix: 88.9, convert: 9.1, verify: 6.0}
+  sample: {preparation: 1.4, working_copies: 4.2, fix: 88.9, guest_repair: 22.0, convert: 9.1, verify: 6.0}
+overhead:
+  description: The same seconds, by who took them.
+  returned: when a conversion ran, and was no dry run
+  type: dict
+  contains:
+    hyper2kvm:
+      description: While hyper2kvm ran. What goes on beside it is not counted again.
+      type: float
+      sample: 98.0
+    appliance:
+      description: The start of libguestfs' appliance for the repair.
+      type: float
+      sample: 14.4
+    initramfs:
+      description: Making initramfs anew with the guest's own tools; V(0) where none was needed.
+      type: float
+      sample: 0.0
+    rest:
+      description: Everything else, which this collection adds.
+      type: float
+      sample: 7.8
+    percent:
+      description: What RV(overhead.rest) is of RV(overhead.hyper2kvm), in per cent.
+      type: float
+      sample: 8.0
 guest:
   description: What was found in the guest after its repair; its system, kernels, drivers, boot loader and network.
   returned: when FIX ran

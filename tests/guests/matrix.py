@@ -59,7 +59,9 @@ BUILDERS: dict[str, Callable[[], Guest]] = {
     debian_uefi.NAME: debian_uefi.build,
     debian_lvm.NAME: debian_lvm.build,
     debian_dracut.NAME: debian_dracut.build,
-    debian_btrfs.NAME: debian_btrfs.build,
+    debian_btrfs.AT: debian_btrfs.build,
+    debian_btrfs.FEDORA: debian_btrfs.build_fedora,
+    debian_btrfs.SUSE: debian_btrfs.build_suse,
     debian_selinux.NAME: debian_selinux.build,
 }
 

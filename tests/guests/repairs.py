@@ -25,6 +25,7 @@ _KINDS = tuple(
         (r"Put back a link", "links to units put back"),
         (r"Took away hyper2kvm's mask", "masks of units taken away"),
         (r"Pinned (\S+) to", "names pinned to MAC addresses"),
+        (r"Made btrfs' subvolume (\S+) the default", "btrfs' default subvolume while FIX ran"),
         (r"Took away the copy", "copies of FIX's taken away"),
         (r"Gave a file its SELinux label", "files given their SELinux labels"),
     )

@@ -53,7 +53,20 @@ _BOOTS = (
         "BIOS, dracut, root on XFS on LVM, separate /boot of XFS: as RHEL installs itself",
         "dracut",
     ),
-    (debian_btrfs.NAME, "", "BIOS, btrfs, root on subvolume @, @home", "btrfs"),
+    (debian_btrfs.AT, "", "BIOS, btrfs, root on subvolume @, @home", "btrfs"),
+    (
+        debian_btrfs.FEDORA,
+        "",
+        "BIOS, btrfs, root on subvolume root, home: Fedora's names",
+        "btrfs `root`",
+    ),
+    (
+        debian_btrfs.SUSE,
+        "",
+        "BIOS, btrfs, root on the default subvolume @/.snapshots/1/snapshot, @/home, @/var: as"
+        " openSUSE installs itself",
+        "btrfs snapshot",
+    ),
     (debian_selinux.NAME, "", "BIOS, ext4, SELinux enforcing Debian's default policy", "SELinux"),
 )
 

@@ -175,6 +175,7 @@ def test_a_silent_guest_times_out(tmp_path: Path) -> None:
     result = check(disk, timeout=6)
     assert result["state"] == "timeout"
     assert "within 6 s" in result["msg"]
+    assert "use ready: answers" in result["msg"]
     assert 6 <= result["seconds"] < 20
     assert "busy" in "".join(result["tail"])
 

@@ -26,6 +26,13 @@ RESULT: dict[str, Any] = {
             "fixed": True,
             "seconds": 121.5,
             "durations": {"fix": 88.94, "guest_repair": 14.2, "convert": 9.1},
+            "overhead": {
+                "hyper2kvm": 98.0,
+                "appliance": 11.1,
+                "initramfs": 0.0,
+                "rest": 12.4,
+                "percent": 12.7,
+            },
         },
         "define": {
             "changed": True,
@@ -63,3 +70,7 @@ def test_each_step_of_a_conversion_has_its_time(tmp_path: Path) -> None:
         "4.2",
         "domain web01 at qemu:///system, started",
     ]
+    assert table[5] == (
+        "Overhead: 12.4 s, 12.7 % of hyper2kvm's own 98.0 s; besides them 11.1 s to start libguestfs"
+        " for the repair"
+    )

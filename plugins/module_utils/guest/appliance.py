@@ -152,13 +152,19 @@ def _volume(handle: Any, name: str) -> Volume:
 def find_system(handle: Any, storage: Storage) -> System:
     """Return the guest's operating system, by libguestfs' inspection, or else by looking.
 
-    Of several (old roots, snapshots) the one on the first disk counts, as hyper2kvm has it.
+    Of several (old roots, snapshots) one counts that its own fstab has for the root: a snapshot
+    of it names the subvolume that it was made of. Then the one on the first disk counts, as
+    hyper2kvm has it.
     """
     try:
         roots: list[str] = handle.inspect_os()
     except RuntimeError:
         roots = []
-    for root in sorted(roots, key=lambda name: (_is_snapshot(name), device_of(name))):
+
+    def rank(root: str) -> tuple[bool, bool, str]:
+        return (not _names_itself(handle, root), _is_snapshot(root), device_of(root))
+
+    for root in sorted(roots, key=rank):
         kind = handle.inspect_get_type(root)
         if kind in ("linux", "windows"):
             version = f"{handle.inspect_get_major_version(root)}"
@@ -172,6 +178,12 @@ def find_system(handle: Any, storage: Storage) -> System:
                 architecture=handle.inspect_get_arch(root),
             )
     return _look_for_system(handle, storage)
+
+
+def _names_itself(handle: Any, root: str) -> bool:
+    mounts: dict[str, str] = handle.inspect_get_mountpoints(root)
+    # fstab may have subvol=/@ as well as subvol=@.
+    return mounts.get("/", "").replace("//", "/") == root.replace("//", "/")
 
 
 def _is_snapshot(root: str) -> bool:

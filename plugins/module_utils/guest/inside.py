@@ -5,7 +5,8 @@
 
 It gets a request as a JSON file and leaves its answer as another. "read" looks at the exported
 disks before anything was done to the guest; "repair" works on the copies that hyper2kvm has
-fixed. What it needs to know of the first, it gets back as it gave it.
+fixed; "show" comes between them for a guest whose root FIX does not find. What it needs to know
+of the first, it gets back as it gave it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from .layers import layers_of
 from .linux import keep_originals, repair_linux
 from .repair import ERROR, Finding
 from .storage import Storage
+from .subvolumes import HiddenRoot, hidden_root, hide, show
 from .windows import examine_windows
 
 
@@ -54,7 +56,7 @@ def main(request_path: str, answer_path: str) -> None:
 
 
 class Clock:
-    """How long each part took, in seconds: lap() ends one."""
+    """How long each part took, in seconds: lap() ends one, or goes on with one."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -63,7 +65,8 @@ class Clock:
     def lap(self, name: str) -> None:
         """Note what went by since the last lap as *name*."""
         now = time.monotonic()
-        self.seconds[name] = round(now - self._began, 2)
+        spent = self.seconds.get(name, 0.0) + now - self._began
+        self.seconds[name] = round(spent, 2)
         self._began = now
 
 
@@ -80,6 +83,9 @@ def _read(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
             "system": asdict(with_own_name(handle, system)),
             "disks": list(layers_of(handle, storage, mounted.values()).disks),
         }
+        hidden = hidden_root(handle, system.root, storage)
+        if hidden is not None:
+            answer["hidden_root"] = asdict(hidden)
         if system.type == "linux":
             answer["originals"] = keep_originals(GuestfsFiles(handle), request)
         answer["findings"] = [asdict(finding) for finding in findings]
@@ -87,12 +93,23 @@ def _read(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
     return answer
 
 
+def _show(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
+    with started(_disks(request), writable=request["writable"]) as handle:
+        clock.lap("start")
+        show(handle, HiddenRoot(**request["shown"]), read_storage(handle))
+    clock.lap("stop")
+    return {}
+
+
 def _repair(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
     system = System(**request["reading"]["system"])
     readonly = not (request["repair"] or request["guest_network"] == "keep")
-    with started(_disks(request), writable=() if readonly else request["writable"]) as handle:
+    shown = HiddenRoot(**request["shown"]) if request["shown"] else None
+    writable = () if readonly and shown is None else request["writable"]
+    with started(_disks(request), writable=writable) as handle:
         clock.lap("start")
         storage = read_storage(handle)
+        hidden = [hide(handle, shown, storage)] if shown is not None else []
         findings, mounted = mount_guest(handle, system, storage, readonly=readonly)
         clock.lap("mount")
         if system.type == "windows":
@@ -123,12 +140,12 @@ def _repair(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
             "root": _root(system, storage),
             **outcome.summary,
         },
-        "repaired": [asdict(repair) for repair in outcome.repaired],
+        "repaired": [asdict(repair) for repair in (*hidden, *outcome.repaired)],
         "findings": [asdict(finding) for finding in (*findings, *outcome.findings)],
     }
 
 
-_ACTIONS = {"read": _read, "repair": _repair}
+_ACTIONS = {"read": _read, "show": _show, "repair": _repair}
 
 
 def _disks(request: dict[str, Any]) -> list[Disk]:

@@ -73,12 +73,12 @@ def repair_linux(guest: Guest, request: dict[str, Any], lap: Callable[[str], Non
             examination,
             written=[one.path for one in repairs if not _is_late_enough(one.path, network)],
             timeout=request["timeout"],
+            lap=lap,
         )
         repairs += made
         findings += problems
         initramfs = {kernel.initramfs: kernel.version for kernel in examination.kernels}
         rebuilt = [initramfs[repair.path] for repair in made if repair.path in initramfs]
-        lap("repair")
     if request["repair"] or request["guest_network"] == "keep":
         repairs += label_written(guest.files, [repair.path for repair in repairs])
         lap("label")

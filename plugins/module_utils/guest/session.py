@@ -21,7 +21,9 @@ from ..sandbox.run import Completed, run
 from . import inside
 from .appliance import Disk
 from .repair import ERROR, Finding, Repair
+from .subvolumes import HiddenRoot
 
+_DOING = {"read": "looked at", "show": "prepared for FIX", "repair": "examined and repaired"}
 _COLLECTIONS = "ansible_collections"
 _START = (
     "import importlib, sys; sys.path.insert(0, sys.argv[1]);"
@@ -52,6 +54,12 @@ class Reading:
         """linux, windows, or "" when no operating system was found."""
         found: str = self.document["system"]["type"]
         return found
+
+    @property
+    def hidden_root(self) -> HiddenRoot | None:
+        """Its root, if that is on a subvolume that has to be known to be found."""
+        found = self.document.get("hidden_root")
+        return HiddenRoot(**{**found, "members": tuple(found["members"])}) if found else None
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,20 @@ class GuestSession:
             disks=tuple(_number(name) for name in document.get("disks", ())),
         )
 
+    def show(self, boot: Disk, root: HiddenRoot, *, timeout: float) -> None:
+        """Have hyper2kvm's FIX find a root; repair() must be told of it.
+
+        Args:
+            boot: The working copy of the boot disk, which has all of the root's filesystem.
+            root: The root.
+            timeout: Seconds.
+
+        Raises:
+            GuestError: It can't be written.
+        """
+        more = {"shown": asdict(root), "writable": [boot.path]}
+        self._ask("show", [boot], [Path(boot.path)], more, timeout, None)
+
     def repair(
         self,
         disks: Sequence[Disk],
@@ -136,6 +158,7 @@ class GuestSession:
         repair: bool,
         guest_network: str,
         timeout: float,
+        shown: HiddenRoot | None = None,
     ) -> Repaired:
         """Examine a guest that hyper2kvm has fixed, repair it, and examine it again.
 
@@ -146,6 +169,7 @@ class GuestSession:
             repair: Whether anything may be changed for its boot.
             guest_network: "keep" puts its network back as it was, "hyper2kvm" leaves it.
             timeout: Seconds.
+            shown: The root that FIX was shown.
 
         Raises:
             GuestError: It can't be looked at, or can't be written.
@@ -161,6 +185,7 @@ class GuestSession:
                 "repair": repair,
                 "guest_network": guest_network,
                 "writable": [str(path) for path in writable],
+                "shown": asdict(shown) if shown is not None else None,
             },
             timeout,
             None,
@@ -222,7 +247,7 @@ def errors(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def _answer(action: str, completed: Completed, answer_path: Path) -> dict[str, Any]:
-    doing = "looked at" if action == "read" else "examined and repaired"
+    doing = _DOING[action]
     if completed.timed_out:
         raise GuestError(
             f"The guest's disks could not be {doing} within {completed.seconds:.0f} s.",

@@ -11,11 +11,42 @@ may find its disks in another order. Here DEVICE is always the translated name.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from ..errors import Hyper2KvmError
+from .repair import Repair
 from .storage import Storage, device_of
 
 _PREFIX = "btrfsvol:"
+
+
+class SubvolumeError(Hyper2KvmError):
+    """A filesystem's default subvolume can't be set."""
+
+
+@dataclass(frozen=True)
+class HiddenRoot:
+    """A root on a subvolume that is not its filesystem's default one.
+
+    Whoever mounts the filesystem without a subvolume's name, as hyper2kvm's FIX does, does not
+    see it.
+
+    Attributes:
+        device: The appliance's name of the volume.
+        uuid: The filesystem's UUID.
+        name: The subvolume's path from the top level.
+        id: Its ID.
+        default: The ID of the default subvolume; 5 is the top level.
+        members: The volumes that the filesystem is on.
+    """
+
+    device: str
+    uuid: str
+    name: str
+    id: int
+    default: int
+    members: tuple[str, ...]
 
 
 def named_for_good(handle: Any, mountable: str, storage: Storage) -> str:
@@ -58,3 +89,61 @@ def mount(handle: Any, mountable: str, place: str, *, readonly: bool) -> None:
 
 def _subvolume_of(mountable: str) -> str:
     return mountable[len(_PREFIX) + len(device_of(mountable)) + 1 :]
+
+
+def hidden_root(handle: Any, root: str, storage: Storage) -> HiddenRoot | None:
+    """Return the root, which is mounted, if who does not know its subvolume won't find it."""
+    device = device_of(root)
+    volume = storage.named(device)
+    if not root.startswith(_PREFIX) or volume is None or not volume.uuid:
+        return None
+    try:
+        own = int(handle.btrfs_subvolume_show("/")["Subvolume ID"])
+        default = int(handle.btrfs_subvolume_get_default("/"))
+    except (RuntimeError, KeyError, ValueError):
+        return None  # It may be found all the same; if not, that is said.
+    if own == default:
+        return None
+    members = tuple(storage.members(device))
+    return HiddenRoot(device, volume.uuid, _subvolume_of(root), own, default, members)
+
+
+def show(handle: Any, root: HiddenRoot, storage: Storage) -> None:
+    """Make a root the default subvolume of its filesystem, which is not mounted.
+
+    Raises:
+        SubvolumeError: It is not on the appliance's disks.
+        RuntimeError: It can't be written.
+    """
+    _set_default(handle, root, storage, root.id)
+
+
+def hide(handle: Any, root: HiddenRoot, storage: Storage) -> Repair:
+    """Make the default subvolume again what it was, and say what was done.
+
+    Raises:
+        SubvolumeError: It is not on the appliance's disks.
+        RuntimeError: It can't be written.
+    """
+    _set_default(handle, root, storage, root.default)
+    return Repair(
+        f"Made btrfs' subvolume {root.name} the default one while hyper2kvm's FIX ran, which does"
+        f" not find the root otherwise; the default is again the one with the ID {root.default}",
+        "/",
+    )
+
+
+def _set_default(handle: Any, root: HiddenRoot, storage: Storage, number: int) -> None:
+    volume = storage.find(f"UUID={root.uuid}").volume
+    if volume is None:
+        raise SubvolumeError(f"btrfs' filesystem {root.uuid} is not on the disks.")
+    mount(handle, subvolume(volume.name, root.name), "/", readonly=False)
+    try:
+        handle.btrfs_subvolume_set_default(number, "/")
+        now = handle.btrfs_subvolume_get_default("/")
+    finally:
+        handle.umount_all()
+    if now != number:
+        raise SubvolumeError(
+            f"btrfs' default subvolume on {volume.name} is {now}, though it was set to {number}."
+        )

@@ -13,6 +13,7 @@ are decoded, converted by a run of their own, and compared.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ from ..progress_file import progress_written
 from .directories import PROGRESS_FILE, prepare, remove_outputs, remove_working_copies
 from .disks import SourceDisk, boot_disk
 from .errors import ConversionError
+from .overhead import overhead
 from .plan import Plan
 from .queue import Job
 from .record import Output, save_record
@@ -46,13 +48,14 @@ def convert(plan: Plan) -> dict[str, Any]:
         Hyper2KvmError: It failed, or its success can't be believed. Where the working copies were
             kept, it says so.
     """
+    began = time.monotonic()
     plan.installation.check_imports()
     Job.refuse_active(plan.job_note)
     # A dry run leaves what the export has decoded to the conversion that follows.
     disposable = [disk for disk in plan.disks if not (plan.dry_run and is_fresh(plan.work, disk))]
     keep = "convert" not in plan.stages and not plan.dry_run
     try:
-        return _convert(plan)
+        return _convert(plan, began)
     except Hyper2KvmError as error:
         # A daemon at work can't be stopped from here, whatever stopped this.
         still_written = plan.job_note.exists()
@@ -70,12 +73,12 @@ def convert(plan: Plan) -> dict[str, Any]:
             remove_working_copies(plan, disposable)
 
 
-def _convert(plan: Plan) -> dict[str, Any]:
+def _convert(plan: Plan, began: float) -> dict[str, Any]:
     try:
         prepare(plan)
-        steps = Steps(plan)
+        steps = Steps(plan, began)
         with progress_written(plan.output_directory / PROGRESS_FILE, steps.look):
-            return _rehearse(plan, steps) if plan.dry_run else _run(plan, steps)
+            return _rehearse(plan, steps) if plan.dry_run else _run(plan, steps, began)
     except OSError as error:
         raise ConversionError(
             f"{error.filename or plan.output_directory} can't be used: {error.strerror or error}.",
@@ -89,7 +92,7 @@ def _rehearse(plan: Plan, steps: Steps) -> dict[str, Any]:
     return _result(plan, steps, plan.stages_with_fix)
 
 
-def _run(plan: Plan, steps: Steps) -> dict[str, Any]:
+def _run(plan: Plan, steps: Steps, began: float) -> dict[str, Any]:
     boot = boot_disk(plan.disks)
     with steps.timed("working_copies"):
         boot_copy = steps.copy(boot)
@@ -98,10 +101,9 @@ def _run(plan: Plan, steps: Steps) -> dict[str, Any]:
     with _beside() as start:
         to_read = start(steps.read_guest) if fixing else None
         data_disks = start(partial(_work_on_data_disks, plan, steps, boot, to_read))
-        if fixing:
-            with steps.timed("fix"):
-                steps.fix(boot_copy)
         if to_read is not None:
+            with steps.timed("fix"):
+                steps.fix(boot_copy, to_read.result)
             with steps.timed("guest_read"):
                 reading = to_read.result()
         with steps.timed("data_disks"):
@@ -123,7 +125,12 @@ def _run(plan: Plan, steps: Steps) -> dict[str, Any]:
         with steps.timed("verify"):
             made = steps.verify([(copied, copied.disk.id in touched) for copied in left])
         outputs = {**outputs, **{output.id: output for output in made}}
-    result = {**_result(plan, steps, plan.stages), **more}
+    took = more["guest"]["seconds"] if more else {}
+    result = {
+        **_result(plan, steps, plan.stages),
+        "overhead": overhead(time.monotonic() - began, steps.runs, took),
+        **more,
+    }
     ordered = [outputs[disk.id] for disk in plan.disks if disk.id in outputs]
     if ordered:
         save_record(plan.record_path, plan.fingerprint, ordered, result)

@@ -10,3 +10,7 @@ from ..errors import Hyper2KvmError
 
 class ConversionError(Hyper2KvmError):
     """A VM was not converted, or its conversion can't be believed."""
+
+
+class RootNotFoundError(ConversionError):
+    """hyper2kvm's FIX found no root filesystem on the boot disk."""

@@ -12,7 +12,7 @@ from typing import Any
 from ..guest.appliance import Disk
 from ..guest.network.keeping import injected_paths
 from ..guest.session import GuestSession
-from .disks import SourceDisk
+from .disks import SourceDisk, boot_disk
 from .environment import CACHE_VARIABLE, hyper2kvm_environment
 from .images import QemuImg, driver
 from .run import Workplace
@@ -43,6 +43,15 @@ def guest_session(
         injected=sorted(injected_paths(document.get("configuration", {}))),
         macs=macs,
     )
+
+
+def appliance_name(disks: tuple[SourceDisk, ...]) -> str:
+    """Return what libguestfs' appliance calls the boot disk when it gets all of them."""
+    number, letters = disks.index(boot_disk(disks)) + 1, ""
+    while number:
+        number, letter = divmod(number - 1, 26)
+        letters = chr(ord("a") + letter) + letters
+    return f"/dev/sd{letters}"
 
 
 def exported_disks(disks: Iterable[SourceDisk], qemu_img: QemuImg) -> list[Disk]:

@@ -65,6 +65,13 @@ HARMLESS = tuple(
     )
 )
 
+# What FIX ends with when it finds no root filesystem on the boot disk.
+NO_ROOT = re.compile(
+    r"Failed to mount root filesystem"
+    r"|No valid partition devices found"
+    r"|Failed to list partitions/filesystems"
+)
+
 
 @dataclass(frozen=True)
 class Progress:

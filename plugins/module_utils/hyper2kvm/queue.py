@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import write_text
-from .errors import ConversionError
-from .log import Progress
+from .errors import ConversionError, RootNotFoundError
+from .log import NO_ROOT, Progress
 
 _WAITING, _PROCESSING = "to_be_processed", "processing"
 _DONE, _FAILED = "processed", "failed"
@@ -166,6 +166,7 @@ class Job:
 
         Raises:
             ConversionError: The job failed, or nothing took it.
+            RootNotFoundError: It failed since there is no root filesystem for it.
             StillProcessedError: The time is over and the daemon is at work on it.
         """
         began = seen = idle_since = time.monotonic()
@@ -232,9 +233,10 @@ class Job:
                 time.sleep(_LOOK_EVERY)
         self.note.unlink(missing_ok=True)
         if place == _FAILED:
-            raise ConversionError(
-                "hyper2kvm's daemon failed: "
-                f"{str(account.get('error', 'it left no account of it')).rstrip('.')}.",
+            said = str(account.get("error", "it left no account of it"))
+            kind = RootNotFoundError if NO_ROOT.search(said) else ConversionError
+            raise kind(
+                f"hyper2kvm's daemon failed: {said.rstrip('.')}.",
                 action=f"Its account is beside {file}, the rest in the daemon's log.",
                 job=str(file),
             )

@@ -10,7 +10,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,14 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from ..guest.session import Reading, Repaired
+from ..guest.subvolumes import HiddenRoot
 from ..progress_file import State
 from ..sandbox.kvm_device import kvm_works
 from .conversion_meter import ConversionMeter
 from .derived_manifest import derive
 from .directories import evidence, scratch_directory
 from .disks import SourceDisk
-from .errors import ConversionError
-from .guest import examined_disks, exported_disks, guest_session
+from .errors import ConversionError, RootNotFoundError
+from .guest import appliance_name, examined_disks, exported_disks, guest_session
+from .hidden_root import root_to_show, still_hidden
 from .images import QemuImg
 from .log import Progress
 from .outputs import verify_output
@@ -44,13 +46,21 @@ class Steps:
     Attributes:
         reports: hyper2kvm's, one of each run.
         durations: Seconds by step.
+        runs: When each run of hyper2kvm began and ended, on time.monotonic()'s clock.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, began: float) -> None:
+        """Make ready.
+
+        Args:
+            plan: What is done.
+            began: When the conversion began, on time.monotonic()'s clock.
+        """
         self.reports: list[dict[str, Any]] = []
         self.durations: dict[str, float] = {}
+        self.runs: list[tuple[float, float]] = []
         self._plan = plan
-        self._began = time.monotonic()
+        self._began = began
         self._qemu_img = QemuImg(plan.request.isolation, plan.request.limits)
         self._workplace = Workplace(
             installation=plan.installation,
@@ -67,7 +77,9 @@ class Steps:
         self._copies: dict[str, WorkingCopy] = {}
         self._state = State("working copies")
         self._meter: ConversionMeter | None = None
+        self._shown: HiddenRoot | None = None
         self._guest = guest_session(self._workplace, plan.request.document, plan.macs)
+        self.durations["preparation"] = time.monotonic() - began
 
     def look(self) -> State:
         """Tell how far the conversion is; from any thread."""
@@ -94,19 +106,54 @@ class Steps:
         """Let hyper2kvm say what FIX would do to the boot disk."""
         copied = fresh_copy(self._plan.work, disk) or self.copy(disk)
         mark = WriteMark.of(copied.path)
-        self._run("fix", [copied], stages=self._plan.stages_with_fix, writable=[])
+        try:
+            self._run("fix", [copied], stages=self._plan.stages_with_fix, writable=[])
+        except RootNotFoundError as refusal:
+            self._root_to_show(refusal, lambda: self.read_guest(threading.Event()))
+            raise
         judge_rehearsal(WriteMark.of(copied.path) != mark, self._plan.log_path)
 
-    def fix(self, boot: WorkingCopy) -> None:
-        """Let hyper2kvm fix the boot disk's copy, here or in its daemon's queue."""
+    def fix(self, boot: WorkingCopy, read: Callable[[], Reading]) -> None:
+        """Let hyper2kvm fix the boot disk's copy, here or in its daemon's queue.
+
+        Args:
+            boot: The copy.
+            read: Gives what was seen of the guest, for one whose root hyper2kvm does not find.
+        """
+        try:
+            self._fix(boot)
+        except RootNotFoundError as refusal:
+            root = self._root_to_show(refusal, read)
+            self.enter("showing the root to hyper2kvm")
+            disk = examined_disks([boot])[0]
+            self._guest.show(disk, root, timeout=self._remaining())
+            self._shown = root
+            try:
+                self._fix(boot)
+            except RootNotFoundError as again:
+                raise still_hidden(again, root) from again
+
+    def _fix(self, boot: WorkingCopy) -> None:
         mark = WriteMark.of(boot.path)
         if self._plan.request.queue is None:
             self._run("fix", [boot], stages=self._plan.stages_with_fix, writable=[boot.path])
         else:
             manifest = self._manifest("fix", [boot], self._plan.stages_with_fix)
             job = Job.submit(self._plan.request.queue, manifest, boot.path, self._plan.job_note)
-            self._add_report(job.wait(self._remaining(), self._note))
+            with self._running():
+                report = job.wait(self._remaining(), self._note)
+            self._add_report(report)
         judge_fix(WriteMark.of(boot.path) != mark, self._plan.log_path)
+
+    def _root_to_show(self, refusal: RootNotFoundError, read: Callable[[], Reading]) -> HiddenRoot:
+        return root_to_show(
+            refusal,
+            read,
+            boot=appliance_name(self._plan.disks),
+            isolation=self._plan.request.isolation,
+            by_daemon=self._plan.request.queue is not None,
+            dry_run=self._plan.dry_run,
+        )
 
     def read_guest(self, cancelled: threading.Event) -> Reading:
         """Look at the guest as it was exported."""
@@ -125,6 +172,7 @@ class Steps:
             repair=request.repair,
             guest_network=request.guest_network,
             timeout=self._remaining(),
+            shown=self._shown,
         )
         judge_guest(repaired.findings, repaired)
         return repaired
@@ -186,6 +234,13 @@ class Steps:
         spent = time.monotonic() - began
         self.durations[name] = self.durations.get(name, 0.0) + spent
 
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Note when hyper2kvm ran, which two threads may have it do at once."""
+        began = time.monotonic()
+        yield
+        self.runs.append((began, time.monotonic()))
+
     def _run(
         self,
         name: str,
@@ -198,18 +253,19 @@ class Steps:
     ) -> None:
         report_path = self._report_path(name)
         try:
-            report = run_hyper2kvm(
-                workplace or self._workplace,
-                self._manifest(name, copies, stages),
-                stages=stages,
-                report_path=report_path,
-                writable=writable,
-                readonly=[copied.path for copied in copies if copied.path not in writable],
-                timeout=self._remaining(),
-                # What goes on beside is not what the user waits for.
-                on_progress=self._note if cancelled is None else None,
-                cancelled=cancelled,
-            )
+            with self._running():
+                report = run_hyper2kvm(
+                    workplace or self._workplace,
+                    self._manifest(name, copies, stages),
+                    stages=stages,
+                    report_path=report_path,
+                    writable=writable,
+                    readonly=[copied.path for copied in copies if copied.path not in writable],
+                    timeout=self._remaining(),
+                    # What goes on beside is not what the user waits for.
+                    on_progress=self._note if cancelled is None else None,
+                    cancelled=cancelled,
+                )
         except ConversionError:
             # The report of a failed run is evidence too.
             if report_path.exists():

@@ -13,8 +13,8 @@ from typing import Any
 from ..guest.repair import Finding
 from ..guest.session import Repaired, errors
 from ..sandbox.run import Completed
-from .errors import ConversionError
-from .log import RunLog
+from .errors import ConversionError, RootNotFoundError
+from .log import NO_ROOT, RunLog
 from .report import stages_of
 
 
@@ -28,6 +28,8 @@ def judge_run(
     dry_run: bool = False,
 ) -> None:
     """Raise ConversionError, in one sentence, unless the run did what it was asked.
+
+    It is a RootNotFoundError where FIX found no root filesystem.
 
     Args:
         completed: How the process ended.
@@ -48,7 +50,12 @@ def judge_run(
     results = stages_of(report) if report is not None else {}
     for name, result in results.items():
         if not result.success:
-            raise _failed(f"hyper2kvm's stage {name} failed: {result.error}", log_path)
+            failed = _failed(
+                f"hyper2kvm's stage {name} failed: {result.error.rstrip('.')}", log_path
+            )
+            if name == "fix" and NO_ROOT.search(result.error):
+                raise RootNotFoundError(failed.message, **failed.details)
+            raise failed
     if completed.returncode != 0:
         said = next((line for line in reversed(completed.tail) if line.strip()), "nothing")
         raise _failed(

@@ -134,6 +134,7 @@ def check_boot(check: Check) -> dict[str, Any]:
     if not result["booted"]:
         raise BootCheckError(
             f"The machine did not boot: {result['reason']}. Its console: {result['console_path']}.",
+            action=_ready_otherwise(check, result),
             **result,
         )
     if "state" in result:
@@ -143,6 +144,18 @@ def check_boot(check: Check) -> dict[str, Any]:
             **result,
         )
     return result
+
+
+def _ready_otherwise(check: Check, result: dict[str, Any]) -> str:
+    """Return what to do about a machine whose serial console said nothing of a login in time."""
+    if result["state"] != "timeout" or check.ready != READY_CONSOLE:
+        return ""
+    answered = [_place_of(answer) for answer in result["answers"] if answer["answered"]]
+    runs = f"It answers at {', '.join(answered)}, so it runs. " if answered else ""
+    return (
+        f"{runs}Where the guest has no console on its serial port (console=ttyS0), use ready: answers"
+        " (migrate_boot_ready): it is up then when its addresses answer."
+    )
 
 
 def _is_missing(answer: dict[str, Any]) -> bool:

@@ -112,7 +112,7 @@ def test_a_refused_conversion_and_lost_data_are_said(document: Path, tmp_path: P
     tables.write(document, results)
     assert row(document, "BIOS, root on LVM")[4] == "refused: no driver in …/x"
     assert (
-        row(document, "BIOS, btrfs")[4]
+        row(document, "BIOS, btrfs, root on subvolume @")[4]
         == "boots, **data disk not mounted when services start**, answers"
     )
     assert row(document, "BIOS, ext4, SELinux")[4] == "boots, **data not as it was**, answers"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from ..network.pinning import names_a_nic
@@ -21,7 +21,12 @@ from .tools import find_tool, list_modules
 
 
 def mend(
-    guest: Guest, examination: Examination, *, written: Collection[str], timeout: float
+    guest: Guest,
+    examination: Examination,
+    *,
+    written: Collection[str],
+    timeout: float,
+    lap: Callable[[str], None],
 ) -> tuple[list[Repair], list[Finding], Examination]:
     """Repair what can be repaired.
 
@@ -31,6 +36,7 @@ def mend(
         written: Files of the guest's that were changed since its initramfs were made; those that
             carry one are made anew.
         timeout: Seconds that making one initramfs may take.
+        lap: Ends a part of the time that is measured.
 
     Returns:
         What was changed, what could not be, and what is seen now.
@@ -40,7 +46,9 @@ def mend(
     if examination.loader_finding is not None and examination.esp is not None:
         repairs += add_fallback(guest.files, examination.esp, guest.architecture)
     changed = {repair.path for repair in repairs} | set(written)
+    lap("repair")
     rebuilt, problems = _rebuild(guest, examination, changed, timeout)
+    lap("initramfs")
     if rebuilt:
         new = {kernel.version: kernel for kernel, _made in rebuilt}
         kernels = tuple(new.get(kernel.version, kernel) for kernel in examination.kernels)
@@ -49,6 +57,7 @@ def mend(
     repairs += [repair for _kernel, made in rebuilt for repair in made]
     if repairs:
         examination = examine_files(guest, examination)
+    lap("examine")
     return repairs, problems, examination
 
 

@@ -61,7 +61,9 @@ class Fixed:
         self.files = GuestWithTools(root)
         self.originals = json.loads(json.dumps(keep_originals(self.files, {"nics": [NIC]})))
 
-    def repaired(self, storage: Storage = STORAGE, **request: Any) -> Outcome:
+    def repaired(
+        self, storage: Storage = STORAGE, laps: list[str] | None = None, **request: Any
+    ) -> Outcome:
         guest = Guest(
             files=self.files,
             storage=storage,
@@ -73,7 +75,8 @@ class Fixed:
         )
         usual = {"repair": True, "guest_network": "keep", "timeout": 10, "nics": [NIC]}
         reading = {"originals": self.originals}
-        return repair_linux(guest, {**usual, "reading": reading, **request}, lambda _name: None)
+        lap = [] if laps is None else laps
+        return repair_linux(guest, {**usual, "reading": reading, **request}, lap.append)
 
 
 @pytest.mark.parametrize(("systemd", "rebuilds"), [(252, 0), (240, 0), (239, 1)])
@@ -81,9 +84,11 @@ def test_an_initramfs_is_made_anew_for_a_nic_s_name_only_where_that_is_needed(
     tmp_path: Path, systemd: int, rebuilds: int
 ) -> None:
     fixed = Fixed(tmp_path, systemd=systemd)
-    outcome = fixed.repaired()
+    laps: list[str] = []
+    outcome = fixed.repaired(laps=laps)
     assert any(repair.path.endswith("ens192.link") for repair in outcome.repaired)
     assert len(fixed.files.ran) == rebuilds
+    assert laps == ["put back", "examine", "repair", "initramfs", "examine", "label"]
     by = [{"version": VERSION, "by": "repair"}] if rebuilds else []
     assert outcome.summary["initramfs_rebuilt"] == by
 

@@ -12,8 +12,13 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.storage i
     Volume,
 )
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.subvolumes import (
+    HiddenRoot,
+    SubvolumeError,
+    hidden_root,
+    hide,
     mount,
     named_for_good,
+    show,
     subvolume,
 )
 
@@ -29,8 +34,10 @@ STORAGE = Storage(
 class Appliance:
     """Libguestfs' handle in an appliance whose kernel found the first disk second."""
 
-    def __init__(self) -> None:
+    def __init__(self, default: int = 5) -> None:
         self.mounted: list[tuple[str, ...]] = []
+        self.default = default
+        self.is_writable = True
 
     def vfs_uuid(self, mountable: str) -> str:
         for raw, uuid in (("/dev/sdb1", "1111"), ("/dev/vg/root", "3333"), ("/dev/sdd1", "4444")):
@@ -46,6 +53,22 @@ class Appliance:
 
     def mount_options(self, *arguments: str) -> None:
         self.mounted.append(arguments)
+
+    def umount_all(self) -> None:
+        self.mounted.append(("unmounted",))
+
+    def btrfs_subvolume_show(self, path: str) -> dict[str, str]:
+        assert path == "/"
+        return {"Name": "root", "Subvolume ID": "257"}
+
+    def btrfs_subvolume_get_default(self, path: str) -> int:
+        assert path == "/"
+        return self.default
+
+    def btrfs_subvolume_set_default(self, number: int, path: str) -> None:
+        assert path == "/"
+        if self.is_writable:
+            self.default = number
 
 
 @pytest.mark.parametrize(
@@ -76,3 +99,38 @@ def test_subvolumes_and_devices_are_mounted() -> None:
         ("subvol=@/a", "/dev/vg/root", "/"),
         ("rw", "/dev/sda2", "/boot"),
     ]
+
+
+ROOT = HiddenRoot("/dev/sda1", "1111", "root", 257, 5, ("/dev/sda1",))
+
+
+def test_a_root_is_hidden_unless_it_is_the_default_subvolume() -> None:
+    name = subvolume("/dev/sda1", "root")
+    assert hidden_root(Appliance(), name, STORAGE) == ROOT
+    assert hidden_root(Appliance(default=257), name, STORAGE) is None
+    assert hidden_root(Appliance(), "/dev/sda1", STORAGE) is None
+    assert hidden_root(Appliance(), "/dev/sdb1", STORAGE) is None
+
+
+def test_a_root_that_was_shown_is_hidden_again() -> None:
+    handle = Appliance()
+    show(handle, ROOT, STORAGE)
+    assert handle.default == 257
+    repair = hide(handle, ROOT, STORAGE)
+    assert handle.default == 5
+    assert "subvolume root the default one" in repair.what
+    assert "ID 5" in repair.what
+    assert handle.mounted == [("subvol=root", "/dev/sda1", "/"), ("unmounted",)] * 2
+
+
+def test_a_default_that_does_not_change_is_an_error() -> None:
+    handle = Appliance()
+    handle.is_writable = False
+    with pytest.raises(SubvolumeError, match="is 5, though it was set to 257"):
+        show(handle, ROOT, STORAGE)
+    assert handle.mounted[-1] == ("unmounted",)
+
+
+def test_a_filesystem_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(SubvolumeError, match="1111 is not on the disks"):
+        hide(Appliance(), ROOT, Storage(STORAGE.volumes[1:]))

@@ -13,6 +13,7 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.repair im
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.session import Repaired
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.errors import (
     ConversionError,
+    RootNotFoundError,
 )
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.log import RunLog
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.verdict import (
@@ -73,6 +74,16 @@ def test_exit_status() -> None:
 def test_time_out_names_the_place() -> None:
     with pytest.raises(ConversionError, match=r"time-out, after 12 s, in fix\. Its log: /srv/"):
         judge(completed(-9, timed_out=True), None, "[proc=x] ➡️  Stage: FIX")
+
+
+def test_a_root_that_fix_does_not_find_is_told_apart() -> None:
+    document = report(load_manifest=True, fix=False)
+    with pytest.raises(ConversionError) as other:
+        judge(completed(1), document)
+    assert not isinstance(other.value, RootNotFoundError)
+    document["pipeline"]["stages"]["fix"]["error"] = "Failed to mount root filesystem."
+    with pytest.raises(RootNotFoundError, match=r"Failed to mount root filesystem\. Its log: /"):
+        judge(completed(1), document)
 
 
 def test_a_failed_stage_says_more_than_the_exit_status() -> None:

@@ -148,7 +148,7 @@ class TestMending:
         one = guest(GuestWithTools(tmp_path))
         before = examine(one)
         assert len(before.findings()) == 1
-        repairs, problems, after = mend(one, before, written=(), timeout=10)
+        repairs, problems, after = mend(one, before, written=(), timeout=10, lap=print)
         assert problems == []
         assert after.findings() == []
         assert after.summary()["kernels"][0]["boots_on_virtio"] is True
@@ -158,7 +158,7 @@ class TestMending:
     def test_nothing_is_run_where_nothing_is_missing(self, tmp_path: Path) -> None:
         make_tree(tmp_path)
         tools = GuestWithTools(tmp_path)
-        mend(guest(tools), examine(guest(tools)), written=["/etc/fstab"], timeout=10)
+        mend(guest(tools), examine(guest(tools)), written=["/etc/fstab"], timeout=10, lap=print)
         assert tools.ran == []
 
     def test_an_initramfs_that_carries_a_changed_file_is_made_anew(self, tmp_path: Path) -> None:
@@ -166,20 +166,22 @@ class TestMending:
         carried = "etc/modprobe.d/ours.conf"
         write(tmp_path, {INITRAMFS: initramfs(NEEDED, [carried])})
         tools = GuestWithTools(tmp_path)
-        mend(guest(tools), examine(guest(tools)), written=[f"/{carried}"], timeout=10)
+        mend(guest(tools), examine(guest(tools)), written=[f"/{carried}"], timeout=10, lap=print)
         assert tools.ran == [["/usr/sbin/update-initramfs", "-u", "-k", VERSION]]
 
     def test_a_tool_that_fails_is_quoted(self, tmp_path: Path) -> None:
         make_tree(tmp_path, [])
         one = guest(GuestWithTools(tmp_path, status=1))
-        _repairs, problems, after = mend(one, examine(one), written=(), timeout=10)
+        _repairs, problems, after = mend(one, examine(one), written=(), timeout=10, lap=print)
         assert "No space left on device" in problems[0].message
         assert len(after.findings()) == 1
 
     def test_an_initramfs_that_is_not_there_is_made_and_looked_at(self, tmp_path: Path) -> None:
         make_tree(tmp_path).remove(INITRAMFS)
         tools = GuestWithTools(tmp_path)
-        repairs, problems, after = mend(guest(tools), examine(guest(tools)), written=(), timeout=10)
+        repairs, problems, after = mend(
+            guest(tools), examine(guest(tools)), written=(), timeout=10, lap=print
+        )
         assert tools.ran == [["/usr/sbin/update-initramfs", "-c", "-k", VERSION]]
         assert (problems, after.findings()) == ([], [])
         assert repairs[-1].path == INITRAMFS
@@ -191,7 +193,7 @@ class TestMending:
         files.write("/usr/bin/dracut", b"program")
         old = files.read(INITRAMFS)
         one = guest(GuestWithDracut(tmp_path, room=1 << 30 if fits else len(old)))
-        repairs, problems, after = mend(one, examine(one), written=(), timeout=10)
+        repairs, problems, after = mend(one, examine(one), written=(), timeout=10, lap=print)
         if fits:
             assert (problems, after.findings()) == ([], [])
             assert [repair.path for repair in repairs] == [
@@ -208,7 +210,7 @@ class TestMending:
     def test_a_guest_without_such_a_tool(self, tmp_path: Path) -> None:
         make_tree(tmp_path, []).remove("/usr/sbin/update-initramfs")
         one = guest(DirectoryFiles(tmp_path))
-        repairs, problems, after = mend(one, examine(one), written=(), timeout=10)
+        repairs, problems, after = mend(one, examine(one), written=(), timeout=10, lap=print)
         assert repairs == []
         assert "none of initramfs-tools" in problems[0].message
         assert len(after.findings()) == 1
