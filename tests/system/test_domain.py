@@ -17,6 +17,8 @@ def test_a_domain_is_what_the_manifest_describes(vm: DomainVm) -> None:
     assert result["virt_type"] in ("kvm", "qemu")
     root = vm.xml()
     assert root.findtext("vcpu") == "2"
+    # Windows for clients uses two sockets at most.
+    assert root.find("cpu/topology").get("sockets") == "1"
     assert root.findtext("memory") == str(64 * 1024)
     assert root.find("os").get("firmware") is None
     assert "q35" in root.find("os/type").get("machine", "")
@@ -51,6 +53,18 @@ def test_a_domain_is_what_the_manifest_describes(vm: DomainVm) -> None:
     assert vm.digests() == digests
     # virt-install would have made a pool of the images' directory.
     assert vm.libvirtd.virsh("pool-list", "--all", "--name").split() == ["images"]
+
+
+def test_a_name_that_virt_install_does_not_take(vm: DomainVm) -> None:
+    name = 'Web Server 01 (old), "Bü" & <co>'
+    options = {"name": name, "placement": "move", "pool": "images"}
+    result = vm.run(**options)
+    assert (result["changed"], result["name"]) == (True, name), result
+    assert name in vm.libvirtd.virsh("list", "--all", "--name").splitlines()
+    assert vm.run(**options)["changed"] is False
+    assert vm.run(state="absent", name=name)["changed"] is True
+    assert name not in vm.libvirtd.virsh("list", "--all", "--name").splitlines()
+    assert (vm.out / "disk-0.qcow2").exists()
 
 
 def test_a_second_run_changes_nothing(vm: DomainVm) -> None:

@@ -92,3 +92,15 @@ def test_what_libvirt_refuses_is_undone(vm: DomainVm) -> None:
     assert (vm.out / "disk-0.qcow2").exists()
     assert not (vm.directory / "domain.json").exists()
     assert not vm.defined()
+
+
+def test_a_network_that_is_not_active(vm: DomainVm) -> None:
+    vm.libvirtd.add_network("idle", 3)
+    vm.libvirtd.virsh("net-destroy", "idle")
+    try:
+        result = vm.run(network_map={"*": "idle"})
+        assert result["failed"] is True
+        assert "'idle', which is not active" in result["msg"]
+        assert not vm.defined()
+    finally:
+        vm.libvirtd.virsh("net-undefine", "idle")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from xml.etree import ElementTree
 
 from ansible_collections.hypersdk.hyper2kvm.tests.support.domain_vms import SAYS, DomainVm
@@ -56,3 +57,29 @@ def test_a_rollback_takes_the_nvram_and_the_tpm_along(vm: DomainVm) -> None:
     vm.run(state="absent")
     assert not nvram.exists()
     assert not tpm.exists()
+
+
+def test_a_domain_that_was_renamed_is_rolled_back(vm: DomainVm) -> None:
+    vm.run(placement="move", pool="images")
+    vm.libvirtd.virsh("domrename", vm.name, f"{vm.name}-2")
+    result = vm.run(state="absent")
+    assert (result["changed"], result["name"]) == (True, f"{vm.name}-2")
+    assert not vm.libvirtd.virsh("list", "--all", "--name").count(vm.name)
+    assert (vm.out / "disk-0.qcow2").exists()
+
+
+def test_an_image_with_an_overlay_is_not_taken_away(vm: DomainVm) -> None:
+    [disk, _data] = vm.run(placement="move", pool="images")["disks"]
+    before = vm.libvirtd.virsh("dumpxml", "--inactive", vm.name)
+    xml = vm.directory / "overlay.xml"
+    # What an external snapshot does.
+    xml.write_text(before.replace(disk["path"], f"{disk['path']}.snap"))
+    vm.libvirtd.virsh("define", str(xml))
+    refused = vm.run(state="absent")
+    assert refused["failed"] is True
+    assert f"does not use {disk['path']}" in refused["msg"]
+    assert vm.defined()
+    assert Path(disk["path"]).exists()
+    xml.write_text(before)
+    vm.libvirtd.virsh("define", str(xml))
+    assert vm.run(state="absent")["changed"] is True

@@ -5,13 +5,16 @@
 
 virt-install gets a placeholder for each disk. With the images' own paths it
 would define and start a storage pool for their directory, even when it is only
-asked to print (virtinst/diskbackend.py, manage_path; 4.1 and 5.0).
+asked to print (virtinst/diskbackend.py, manage_path; 4.1 and 5.0). It gets one for
+the name as well: it takes no name with a space (virtinst/xmlbuilder.py,
+validate_generic_name), which vSphere and libvirt do.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -118,6 +121,10 @@ def definition(
         request, disks, boot_index, uri=uri, virt_type=_virt_type(request, kvm), osinfo=osinfo
     )
     root = parsed(_printed(argv))
+    name = root.find("name")
+    if name is None:
+        raise DomainError("virt-install printed a domain without a name.")
+    name.text = request.name
     for element, disk in zip(root.findall("devices/disk"), disks):
         source = element.find("source")
         if source is None:
@@ -146,9 +153,9 @@ def virt_install_arguments(
     """Return virt-install's argument vector, which prints the XML and does nothing else."""
     argv = ["virt-install", "--connect", uri, "--import", "--print-xml", "1", "--dry-run"]
     argv += ["--noautoconsole", "--check", "all=off", "--virt-type", virt_type]
-    argv += ["--name", request.name, "--osinfo", osinfo]
+    argv += ["--name", request.uuid, "--osinfo", osinfo]
     argv += ["--metadata", f"uuid={request.uuid},title={_quoted(_title(request))}"]
-    argv += ["--memory", str(request.memory_mb), "--vcpus", str(request.cpus)]
+    argv += ["--memory", str(request.memory_mb), "--vcpus", _cpus(request)]
     if request.cpu_model:
         argv += ["--cpu", request.cpu_model]
     argv += _boot(request)
@@ -164,6 +171,16 @@ def virt_install_arguments(
     # The console of the machine, on the host's loopback only.
     argv += ["--graphics", "vnc,listen=127.0.0.1"]
     return argv
+
+
+def _cpus(request: Request) -> str:
+    """Return the CPUs as cores of one socket, unless the user's CPU says how they are arranged.
+
+    Without a word each is a socket, and Windows for clients uses no more than two of these.
+    """
+    if re.search(r"(?:sockets|cores|threads|dies)=", request.cpu_model):
+        return str(request.cpus)
+    return f"{request.cpus},sockets=1,cores={request.cpus},threads=1"
 
 
 def _boot(request: Request) -> list[str]:

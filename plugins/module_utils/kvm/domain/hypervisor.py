@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,9 +92,12 @@ class Hypervisor:
         """Return the domain of this UUID."""
         return self._found("lookupByUUIDString", uuid)
 
-    def has_network(self, name: str) -> bool:
-        """Return whether libvirt knows a network of this name."""
-        return name in [network.name() for network in self._connection.listAllNetworks()]
+    def network_is_active(self, name: str) -> bool | None:
+        """Return whether a network is active, None when libvirt knows none of this name."""
+        for network in self._connection.listAllNetworks():
+            if network.name() == name:
+                return bool(network.isActive())
+        return None
 
     def qemu_user(self) -> int | None:
         """Return the id of the user that QEMU runs as, None where libvirt does not say."""
@@ -126,7 +130,8 @@ class Hypervisor:
                 f" {', '.join(_DIRECTORY_POOLS)}.",
                 action="Name such a pool, or import the disks of out/ with virsh vol-upload.",
             )
-        return Pool(name, Path(directory), int(pool.info()[3]))
+        # What libvirt says is free was so when the pool was last refreshed.
+        return Pool(name, Path(directory), shutil.disk_usage(directory).free)
 
     def refresh(self, pool_name: str) -> None:
         """Let libvirt see what lies in a pool now."""

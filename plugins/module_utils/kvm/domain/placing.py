@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,10 +93,13 @@ def check_reachable(placed: Sequence[Placed], user: int | None) -> None:
     """
     if not user:
         return
+    groups = _groups_of(user)
     for disk in placed:
         for directory in disk.target.parents:
             status = directory.stat()
-            allowed = stat.S_IXUSR if status.st_uid == user else stat.S_IXOTH
+            allowed = stat.S_IXGRP if status.st_gid in groups else stat.S_IXOTH
+            if status.st_uid == user:
+                allowed = stat.S_IXUSR
             if not status.st_mode & allowed and not _has_acl(directory):
                 raise DomainError(
                     f"QEMU runs as user {user} and can't reach {disk.target}: {directory} has mode"
@@ -188,6 +192,15 @@ def _copy(source: Path, target: Path) -> None:
 
 def _same_filesystem(first: Path, second: Path) -> bool:
     return first.stat().st_dev == second.stat().st_dev
+
+
+def _groups_of(user: int) -> Sequence[int]:
+    """Return the groups of a user, which libvirt gives to QEMU too."""
+    try:
+        entry = pwd.getpwuid(user)
+    except KeyError:
+        return ()
+    return os.getgrouplist(entry.pw_name, entry.pw_gid)
 
 
 def _has_acl(path: Path) -> bool:

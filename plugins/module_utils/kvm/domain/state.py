@@ -60,7 +60,6 @@ def define(
     """
     existing = _ours(request, hypervisor)
     handed_over = record.load(request.directory)
-    _check_networks(request, hypervisor)
     pool = _pool(request, hypervisor)
     placed = _placed(request, document, output_directory, handed_over, pool)
     unchanged = (
@@ -73,6 +72,7 @@ def define(
         return Outcome(
             False, existing.xml, existing.xml, _facts(request, placed, existing, existing.xml)
         )
+    _check_networks(request, hypervisor)
     if existing is not None and existing.edited:
         raise DomainError(
             f"The domain {request.name} was edited since this VM was migrated, and now other options are"
@@ -95,7 +95,8 @@ def define(
     before = existing.xml if existing is not None else ""
     if check_mode:
         return Outcome(True, before, xml, _facts(request, placed, existing, xml))
-    defined = _apply(request, placed, xml, hypervisor, fresh=handed_over is None)
+    fresh = handed_over is None
+    defined = _apply(request, placed, xml, hypervisor, fresh=fresh, new=existing is None)
     return Outcome(True, before, defined.xml, _facts(request, placed, defined, defined.xml))
 
 
@@ -120,9 +121,14 @@ def undefine(name: str, directory: Path, hypervisor: Hypervisor, *, check_mode: 
                 action="Give that URI.",
             )
     existing = hypervisor.domain(name)
-    if existing is not None:
-        _refuse_foreign(existing, name, directory)
+    if existing is None and handed_over is not None:
+        # Somebody may have renamed it.
+        existing = hypervisor.domain_of(handed_over.uuid)
     placed: Sequence[Placed] = handed_over.disks if handed_over is not None else ()
+    if existing is not None:
+        name = existing.name
+        _refuse_foreign(existing, name, directory)
+        _check_used(existing, placed)
     facts = {
         "name": name,
         "uuid": existing.uuid
@@ -177,15 +183,32 @@ def _refuse_foreign(existing: Defined, name: str, directory: Path) -> None:
         )
 
 
+def _check_used(existing: Defined, placed: Sequence[Placed]) -> None:
+    """Refuse to take an image away from under an overlay, as external snapshots put one before it."""
+    sources = parsed(existing.xml).findall("devices/disk/source")
+    used = [Path(source.get("file", "")) for source in sources]
+    for disk in placed:
+        if disk.target.exists() and disk.target not in used:
+            raise DomainError(
+                f"The domain {existing.name} does not use {disk.target} as it was given it: its disks are"
+                f" {', '.join(map(str, used)) or 'none'}.",
+                action="Merge its external snapshots (virsh blockcommit), or take it away by hand"
+                " (virsh undefine), and roll back then.",
+            )
+
+
 def _check_networks(request: Request, hypervisor: Hypervisor) -> None:
     for nic in request.nics:
         kind, name = nic.attachment.kind, nic.attachment.name
-        missing = (kind == "network" and not hypervisor.has_network(name)) or (
-            kind == "bridge"
-            and hypervisor.is_local
-            and not Path("/sys/class/net", name, "bridge").exists()
-        )
-        if missing:
+        active = hypervisor.network_is_active(name) if kind == "network" else True
+        if active is False:
+            raise DomainError(
+                f"{nic.source_network!r} is mapped to the network {name!r}, which is not active: the domain"
+                " could not start.",
+                action=f"Start it: virsh net-start {name}, and virsh net-autostart {name}.",
+            )
+        bridge = Path("/sys/class/net", name, "bridge")
+        if active is None or (kind == "bridge" and hypervisor.is_local and not bridge.exists()):
             raise DomainError(
                 f"{nic.source_network!r} is mapped to the {kind} {name!r}, which does not exist.",
                 action="Make it first, or correct the network map.",
@@ -238,8 +261,18 @@ def _apply(
     hypervisor: Hypervisor,
     *,
     fresh: bool,
+    new: bool,
 ) -> Defined:
-    """Place the disks and define the domain; all that was done here is undone when that fails."""
+    """Place the disks and define the domain; all that was done here is undone when that fails.
+
+    Args:
+        request: The domain.
+        placed: Its disks.
+        xml: Its definition.
+        hypervisor: libvirt.
+        fresh: Whether the disks were not handed over before.
+        new: Whether there was no such domain before.
+    """
     # The record is first on the disk: whatever ends this run, a rollback knows what to undo.
     record.save(request.directory, record.of(request, hypervisor.uri, placed))
     try:
@@ -251,6 +284,10 @@ def _apply(
         return hypervisor.define(xml, mark)
     except BaseException:
         if fresh:
+            # It is there already when it could not be signed, or the task was stopped just then.
+            defined = hypervisor.domain(request.name) if new else None
+            if defined is not None:
+                hypervisor.undefine(defined)
             for disk in placed:
                 placing.take_back(disk, request.placement)
             record.remove(request.directory)

@@ -39,6 +39,16 @@ def test_it_prints_and_does_nothing_else() -> None:
     assert not any("/a/" in argument for argument in argv)
 
 
+def test_virt_install_gets_no_name_that_it_does_not_take() -> None:
+    assert " " not in value_of(arguments(name="Web Server 01"), "--name")
+
+
+def test_cpus_are_cores_of_one_socket_unless_the_user_says_otherwise() -> None:
+    assert value_of(arguments(), "--vcpus") == "4,sockets=1,cores=4,threads=1"
+    assert value_of(arguments(cpu_model="host-model"), "--vcpus").startswith("4,sockets=1")
+    assert value_of(arguments(cpu_model="host-model,topology.sockets=2"), "--vcpus") == "4"
+
+
 def test_one_disk_boots() -> None:
     argv = arguments()
     disks = [argv[place + 1] for place, word in enumerate(argv) if word == "--disk"]

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import os
+import pwd
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,3 +88,24 @@ def test_a_directory_that_qemus_user_cannot_enter(disk: Placed) -> None:
         placing.check_reachable([disk], user)
     with pytest.raises(DomainError, match="has mode 0700"):
         placing.check_reachable([disk], 64055)
+
+
+def test_a_directory_that_is_open_to_a_group_of_qemus_user(
+    disk: Placed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # pytest's own directories are open to nobody else.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        directory = Path(name)
+        directory.chmod(0o710)
+        placed = [replace(disk, target=directory / "disk.qcow2")]
+        group = directory.stat().st_gid
+        monkeypatch.setattr(placing, "_groups_of", lambda _user: (group + 1,))
+        with pytest.raises(DomainError, match="has mode 0710"):
+            placing.check_reachable(placed, 64055)
+        monkeypatch.setattr(placing, "_groups_of", lambda _user: (group,))
+        placing.check_reachable(placed, 64055)
+
+
+def test_the_groups_of_a_user() -> None:
+    assert pwd.getpwuid(0).pw_gid in placing._groups_of(0)
+    assert placing._groups_of(4242424) == ()
