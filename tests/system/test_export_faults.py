@@ -40,6 +40,7 @@ def digests_in(dest: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
+        ({"kind": "drop", "file": 0, "after_bytes": 0, "how": "reset"}, "broke after 0 bytes"),
         ({"kind": "drop", "file": 0, "after_percent": 1, "how": "reset"}, "broke after"),
         ({"kind": "drop", "file": 0, "after_percent": 50, "how": "reset"}, "broke after"),
         ({"kind": "drop", "file": 0, "after_percent": 99, "how": "close"}, "broke after"),
@@ -68,12 +69,11 @@ def test_what_passes_is_survived(
     assert lease_ends(small_vcenter) == ["completed"]
 
 
+@pytest.mark.parametrize("place", [{"after_bytes": 0}, {"after_percent": 50}], ids=["0", "50"])
 def test_a_stall_is_a_broken_connection(
-    small_vcenter: Vcsim, small_inventory: dict[str, Any], tmp_path: Path
+    small_vcenter: Vcsim, small_inventory: dict[str, Any], tmp_path: Path, place: dict[str, int]
 ) -> None:
-    small_vcenter.set_faults(
-        [{"kind": "stall", "file": 0, "after_percent": 50, "seconds": 60, "count": 1}]
-    )
+    small_vcenter.set_faults([{"kind": "stall", "file": 0, **place, "seconds": 60, "count": 1}])
     started = time.monotonic()
     result = export(small_vcenter, tmp_path, stall_timeout=2)
     assert result.get("changed") is True, result

@@ -50,15 +50,11 @@ class Body:
     def __init__(
         self, response: http.client.HTTPResponse, stream: TlsStream, endpoint: Endpoint
     ) -> None:
+        self._response = response
+        self._stream = stream
         self._endpoint = endpoint
         self._received = 0
-        # http.client has read ahead of the header's end. It is not asked for anything after this.
-        first = bytes(response.fp.peek(1))
-        self._framed: ChunkedBody | SizedBody
-        if response.chunked:
-            self._framed = ChunkedBody(stream.recv_into, first)
-        else:
-            self._framed = SizedBody(stream.recv_into, first, response.length)
+        self._framed: ChunkedBody | SizedBody | None = None
 
     def read_into(self, buffer: memoryview) -> int:
         """Fill the buffer and return how many bytes came; 0 only at the body's proper end.
@@ -67,6 +63,8 @@ class Body:
             TransferError: The connection broke or stalled, or the body was cut.
         """
         try:
+            if self._framed is None:
+                self._framed = self._begun()
             count = self._framed.read_into(buffer)
         except socket.timeout as error:  # TimeoutError itself since Python 3.10
             raise TransferError(
@@ -79,6 +77,14 @@ class Body:
             ) from error
         self._received += count
         return count
+
+    def _begun(self) -> ChunkedBody | SizedBody:
+        # http.client may have read ahead of the header's end, else this waits for the first bytes.
+        # It is not asked for anything after this.
+        first = bytes(self._response.fp.peek(1))
+        if self._response.chunked:
+            return ChunkedBody(self._stream.recv_into, first)
+        return SizedBody(self._stream.recv_into, first, self._response.length)
 
 
 class _Connection(http.client.HTTPConnection):
