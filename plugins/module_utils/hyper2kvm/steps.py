@@ -122,16 +122,16 @@ class Steps:
         """
         try:
             self._fix(boot)
+            return
         except RootNotFoundError as refusal:
             root = self._root_to_show(refusal, read)
-            self.enter("showing the root to hyper2kvm")
-            disk = examined_disks([boot])[0]
-            self._guest.show(disk, root, timeout=self._remaining())
-            self._shown = root
-            try:
-                self._fix(boot)
-            except RootNotFoundError as again:
-                raise still_hidden(again, root) from again
+        self.enter("showing the root to hyper2kvm")
+        self._guest.show(examined_disks([boot])[0], root, timeout=self._remaining())
+        self._shown = root
+        try:
+            self._fix(boot)
+        except RootNotFoundError as refusal:
+            raise still_hidden(refusal, root) from None
 
     def _fix(self, boot: WorkingCopy) -> None:
         mark = WriteMark.of(boot.path)

@@ -111,20 +111,25 @@ def _in_devices_file(files: GuestFiles, physical: Sequence[Volume]) -> Iterator[
 def _in_filters(files: GuestFiles, physical: Sequence[Volume]) -> Iterator[Obstacle]:
     for path in _CONFIGURATION:
         text = text_of(files, path)
-        lost: dict[str, None] = {}
-
-        def mend(found: re.Match[str], lost: dict[str, None] = lost) -> str:
-            due = [one for one in physical if _is_lost(one, found[2])]
-            lost.update(dict.fromkeys(one.name for one in due))
-            if not due:
-                return found[0]
-            accepted = "".join(f'"a|^{_name_on_kvm(one)}$|", ' for one in due)
-            start = found.start(1) - found.start()
-            return f"{found[0][:start]}[ {accepted}{found[2].strip()} ]"
-
-        mended = _FILTER.sub(mend, text)
+        mended, lost = _with_filters_mended(text, physical)
         if lost:
-            yield Obstacle(path, tuple(lost), "by names of the old controller", text, mended)
+            yield Obstacle(path, lost, "by names of the old controller", text, mended)
+
+
+def _with_filters_mended(text: str, physical: Sequence[Volume]) -> tuple[str, tuple[str, ...]]:
+    """Return the configuration with its filters accepting what they accepted, and whom they had lost."""
+    lost: dict[str, None] = {}
+
+    def mend(found: re.Match[str]) -> str:
+        due = [one for one in physical if _is_lost(one, found[2])]
+        lost.update(dict.fromkeys(one.name for one in due))
+        if not due:
+            return found[0]
+        accepted = "".join(f'"a|^{_name_on_kvm(one)}$|", ' for one in due)
+        start = found.start(1) - found.start()
+        return f"{found[0][:start]}[ {accepted}{found[2].strip()} ]"
+
+    return _FILTER.sub(mend, text), tuple(lost)
 
 
 def _is_lost(volume: Volume, patterns: str) -> bool:
