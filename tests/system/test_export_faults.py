@@ -324,3 +324,11 @@ def test_a_failed_export_starts_the_vm_again(small_vcenter: Vcsim, tmp_path: Pat
     assert result["failed"]
     (vm,) = (vm for vm in small_vcenter.status()["vms"] if vm["name"] == "live01")
     assert vm["power_state"] == "poweredOn"
+
+
+def test_a_restart_that_vcenter_refuses_hides_nothing(small_vcenter: Vcsim, tmp_path: Path) -> None:
+    refusal = {"kind": "call_fails", "method": "PowerOnVM_Task", "fault": "TaskInProgress"}
+    small_vcenter.set_faults([{"kind": "create_descriptor", "message": "no OVF today"}, refusal])
+    result = export(small_vcenter, tmp_path, name="live01", power_off=True, restart_on_failure=True)
+    assert "no OVF today" in result["msg"], result
+    assert any("is still off" in warning for warning in warnings_of(result)), warnings_of(result)

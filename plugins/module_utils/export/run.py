@@ -212,6 +212,7 @@ def _differing(
     for item, file in zip(items, files):
         algorithm, digest, _size = offered.get(item.url.key, ("", "", 0))
         own_algorithm, _colon, own_digest = file.checksum.partition(":")
-        if algorithm.replace("-", "").lower() == own_algorithm and digest != own_digest:
+        comparable = digest and algorithm.replace("-", "").lower() == own_algorithm
+        if comparable and digest != own_digest:
             differing.append(file)
     return differing

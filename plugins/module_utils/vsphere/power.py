@@ -64,7 +64,12 @@ def power_on(vm: Any, name: str) -> None:
     Raises:
         VSphereError: It can't be started.
     """
-    wait_for_task(vm.PowerOnVM_Task(), f"powering on {name}")
+    what = f"powering on {name}"
+    try:
+        task = vm.PowerOnVM_Task()
+    except vmodl.MethodFault as fault:
+        raise VSphereError(f"vCenter refused {what}: {sentence(fault)}.") from fault
+    wait_for_task(task, what)
 
 
 def _wait_for_state(instance: Any, vm: Any, state: str, timeout: float) -> bool:
