@@ -238,8 +238,10 @@ class Steps:
     def _running(self) -> Iterator[None]:
         """Note when hyper2kvm ran, which two threads may have it do at once."""
         began = time.monotonic()
-        yield
-        self.runs.append((began, time.monotonic()))
+        try:
+            yield
+        finally:
+            self.runs.append((began, time.monotonic()))
 
     def _run(
         self,
