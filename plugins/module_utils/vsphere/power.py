@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from .errors import VSphereError, sentence
@@ -55,7 +56,7 @@ def shut_down(instance: Any, vm: Any, facts: Vm, *, timeout: float, force: bool)
             f"{facts.name} {reason}.",
             action="Shut it down yourself, raise shutdown_timeout, or set force_power_off: true.",
         )
-    wait_for_task(vm.PowerOffVM_Task(), f"powering off {facts.name}")
+    run_task(vm.PowerOffVM_Task, f"powering off {facts.name}")
 
 
 def power_on(vm: Any, name: str) -> None:
@@ -64,12 +65,7 @@ def power_on(vm: Any, name: str) -> None:
     Raises:
         VSphereError: It can't be started.
     """
-    what = f"powering on {name}"
-    try:
-        task = vm.PowerOnVM_Task()
-    except vmodl.MethodFault as fault:
-        raise VSphereError(f"vCenter refused {what}: {sentence(fault)}.") from fault
-    wait_for_task(task, what)
+    run_task(vm.PowerOnVM_Task, f"powering on {name}")
 
 
 def _wait_for_state(instance: Any, vm: Any, state: str, timeout: float) -> bool:
@@ -82,17 +78,21 @@ def _wait_for_state(instance: Any, vm: Any, state: str, timeout: float) -> bool:
         time.sleep(min(_LOOK_AGAIN, max(0.0, deadline - time.monotonic())))
 
 
-def wait_for_task(task: Any, what: str, timeout: float = _TASK_TIMEOUT) -> Any:
-    """Wait for a vim.Task and return its result.
+def run_task(begin: Callable[[], Any], what: str, timeout: float = _TASK_TIMEOUT) -> Any:
+    """Begin a vim.Task, wait for it and return its result.
 
     Args:
-        task: The task.
+        begin: Asks vCenter for it and returns it.
         what: What it does, for messages.
         timeout: Seconds that it may take.
 
     Raises:
-        VSphereError: It failed or took too long.
+        VSphereError: It was refused, failed or took too long.
     """
+    try:
+        task = begin()
+    except vmodl.MethodFault as fault:
+        raise VSphereError(f"vCenter refused {what}: {sentence(fault)}.") from fault
     deadline = time.monotonic() + timeout
     while True:
         info = task.info

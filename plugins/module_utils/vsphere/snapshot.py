@@ -8,11 +8,12 @@ from __future__ import annotations
 import http.client
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from .errors import VSphereError, sentence
 from .inventory import read
-from .power import wait_for_task
+from .power import run_task
 from .snapshot_tree import OWN_NAME, named, snapshots_of
 
 try:
@@ -57,19 +58,20 @@ def own_snapshot(
     Raises:
         VSphereError: It can't be made.
     """
-    task = vm.CreateSnapshot_Task(
+    create = partial(
+        vm.CreateSnapshot_Task,
         name=OWN_NAME,
         description="Made for an export; safe to remove when none is running.",
         memory=False,
         quiesce=quiesce,
     )
-    snapshot = wait_for_task(task, f"making a snapshot of {vm_name}", _TIMEOUT)
+    snapshot = run_task(create, f"making a snapshot of {vm_name}", _TIMEOUT)
     try:
         yield snapshot
     finally:
         try:
-            wait_for_task(
-                snapshot.RemoveSnapshot_Task(removeChildren=False),
+            run_task(
+                partial(snapshot.RemoveSnapshot_Task, removeChildren=False),
                 f"removing the export's snapshot of {vm_name}",
                 _TIMEOUT,
             )
