@@ -96,7 +96,7 @@ def _read(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
 def _show(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
     with started(_disks(request), writable=request["writable"]) as handle:
         clock.lap("start")
-        show(handle, HiddenRoot(**request["shown"]), read_storage(handle))
+        show(handle, HiddenRoot.of(request["shown"]), read_storage(handle))
     clock.lap("stop")
     return {}
 
@@ -104,7 +104,7 @@ def _show(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
 def _repair(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
     system = System(**request["reading"]["system"])
     readonly = not (request["repair"] or request["guest_network"] == "keep")
-    shown = HiddenRoot(**request["shown"]) if request["shown"] else None
+    shown = HiddenRoot.of(request["shown"]) if request["shown"] else None
     writable = () if readonly and shown is None else request["writable"]
     with started(_disks(request), writable=writable) as handle:
         clock.lap("start")

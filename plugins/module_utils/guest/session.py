@@ -21,6 +21,7 @@ from ..sandbox.run import Completed, run
 from . import inside
 from .appliance import Disk
 from .repair import ERROR, Finding, Repair
+from .storage import disk_number
 from .subvolumes import HiddenRoot
 
 _DOING = {"read": "looked at", "show": "prepared for FIX", "repair": "examined and repaired"}
@@ -59,7 +60,7 @@ class Reading:
     def hidden_root(self) -> HiddenRoot | None:
         """Its root, if that is on a subvolume that has to be known to be found."""
         found = self.document.get("hidden_root")
-        return HiddenRoot(**{**found, "members": tuple(found["members"])}) if found else None
+        return HiddenRoot.of(found) if found else None
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class GuestSession:
         return Reading(
             document=document,
             findings=_findings(document),
-            disks=tuple(_number(name) for name in document.get("disks", ())),
+            disks=tuple(disk_number(name) for name in document.get("disks", ())),
         )
 
     def show(self, boot: Disk, root: HiddenRoot, *, timeout: float) -> None:
@@ -278,14 +279,6 @@ def _printable(value: Any) -> Any:
 
 def _findings(document: Mapping[str, Any]) -> tuple[Finding, ...]:
     return tuple(Finding(**finding) for finding in document["findings"])
-
-
-def _number(name: str) -> int:
-    """Return the number of an appliance's disk: 0 for /dev/sda, 26 for /dev/sdaa."""
-    number = 0
-    for letter in name[len("/dev/sd") :]:
-        number = number * 26 + ord(letter) - ord("a") + 1
-    return number - 1
 
 
 def _code() -> tuple[Path, Path]:

@@ -191,6 +191,23 @@ class Storage:
         return Match(in_order, stable=False, assumed=assumed)
 
 
+def disk_number(name: str) -> int:
+    """Return the number of an appliance's disk: 0 for /dev/sda, 26 for /dev/sdaa."""
+    number = 0
+    for letter in name[len("/dev/sd") :]:
+        number = number * 26 + ord(letter) - ord("a") + 1
+    return number - 1
+
+
+def disk_name(number: int) -> str:
+    """Return the name of an appliance's disk: /dev/sda for 0, /dev/sdaa for 26."""
+    number, letters = number + 1, ""
+    while number:
+        number, letter = divmod(number - 1, 26)
+        letters = chr(ord("a") + letter) + letters
+    return f"/dev/sd{letters}"
+
+
 def _letters(disk: re.Match[str]) -> str:
     """Return the letter of a disk in the VM's order, "?" where its name does not tell that."""
     if disk.group(1):

@@ -11,6 +11,7 @@ may find its disks in another order. Here DEVICE is always the translated name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,11 @@ class HiddenRoot:
     id: int
     default: int
     members: tuple[str, ...]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> HiddenRoot:
+        """Return what asdict() made of one, after its way through JSON."""
+        return cls(**{**document, "members": tuple(document["members"])})
 
 
 def named_for_good(handle: Any, mountable: str, storage: Storage) -> str:

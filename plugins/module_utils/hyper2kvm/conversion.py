@@ -27,7 +27,6 @@ from ..progress_file import progress_written
 from .directories import PROGRESS_FILE, prepare, remove_outputs, remove_working_copies
 from .disks import SourceDisk, boot_disk
 from .errors import ConversionError
-from .overhead import overhead
 from .plan import Plan
 from .queue import Job
 from .record import Output, save_record
@@ -78,7 +77,7 @@ def _convert(plan: Plan, began: float) -> dict[str, Any]:
         prepare(plan)
         steps = Steps(plan, began)
         with progress_written(plan.output_directory / PROGRESS_FILE, steps.look):
-            return _rehearse(plan, steps) if plan.dry_run else _run(plan, steps, began)
+            return _rehearse(plan, steps) if plan.dry_run else _run(plan, steps)
     except OSError as error:
         raise ConversionError(
             f"{error.filename or plan.output_directory} can't be used: {error.strerror or error}.",
@@ -92,7 +91,7 @@ def _rehearse(plan: Plan, steps: Steps) -> dict[str, Any]:
     return _result(plan, steps, plan.stages_with_fix)
 
 
-def _run(plan: Plan, steps: Steps, began: float) -> dict[str, Any]:
+def _run(plan: Plan, steps: Steps) -> dict[str, Any]:
     boot = boot_disk(plan.disks)
     with steps.timed("working_copies"):
         boot_copy = steps.copy(boot)
@@ -128,7 +127,7 @@ def _run(plan: Plan, steps: Steps, began: float) -> dict[str, Any]:
     took = more["guest"]["seconds"] if more else {}
     result = {
         **_result(plan, steps, plan.stages),
-        "overhead": overhead(time.monotonic() - began, steps.runs, took),
+        "overhead": steps.overhead(took),
         **more,
     }
     ordered = [outputs[disk.id] for disk in plan.disks if disk.id in outputs]

@@ -12,6 +12,7 @@ from typing import Any
 from ..guest.appliance import Disk
 from ..guest.network.keeping import injected_paths
 from ..guest.session import GuestSession
+from ..guest.storage import disk_name
 from .disks import SourceDisk, boot_disk
 from .environment import CACHE_VARIABLE, hyper2kvm_environment
 from .images import QemuImg, driver
@@ -47,11 +48,7 @@ def guest_session(
 
 def appliance_name(disks: tuple[SourceDisk, ...]) -> str:
     """Return what libguestfs' appliance calls the boot disk when it gets all of them."""
-    number, letters = disks.index(boot_disk(disks)) + 1, ""
-    while number:
-        number, letter = divmod(number - 1, 26)
-        letters = chr(ord("a") + letter) + letters
-    return f"/dev/sd{letters}"
+    return disk_name(disks.index(boot_disk(disks)))
 
 
 def exported_disks(disks: Iterable[SourceDisk], qemu_img: QemuImg) -> list[Disk]:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from .errors import ConversionError, RootNotFoundError
+
 _RECORD = re.compile(
     r"\b(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+\[proc=[^\]]*\]\s?(?P<message>.*)"
 )
@@ -66,11 +68,16 @@ HARMLESS = tuple(
 )
 
 # What FIX ends with when it finds no root filesystem on the boot disk.
-NO_ROOT = re.compile(
+_NO_ROOT = re.compile(
     r"Failed to mount root filesystem"
     r"|No valid partition devices found"
     r"|Failed to list partitions/filesystems"
 )
+
+
+def kind_of_failure(said: str) -> type[ConversionError]:
+    """Return which error it is that FIX failed with these words."""
+    return RootNotFoundError if _NO_ROOT.search(said) else ConversionError
 
 
 @dataclass(frozen=True)

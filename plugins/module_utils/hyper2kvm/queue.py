@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import write_text
-from .errors import ConversionError, RootNotFoundError
-from .log import NO_ROOT, Progress
+from .errors import ConversionError
+from .log import Progress, kind_of_failure
 
 _WAITING, _PROCESSING = "to_be_processed", "processing"
 _DONE, _FAILED = "processed", "failed"
@@ -234,8 +234,7 @@ class Job:
         self.note.unlink(missing_ok=True)
         if place == _FAILED:
             said = str(account.get("error", "it left no account of it"))
-            kind = RootNotFoundError if NO_ROOT.search(said) else ConversionError
-            raise kind(
+            raise kind_of_failure(said)(
                 f"hyper2kvm's daemon failed: {said.rstrip('.')}.",
                 action=f"Its account is beside {file}, the rest in the daemon's log.",
                 job=str(file),

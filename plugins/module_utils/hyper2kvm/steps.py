@@ -10,7 +10,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +31,7 @@ from .hidden_root import root_to_show, still_hidden
 from .images import QemuImg
 from .log import Progress
 from .outputs import verify_output
+from .overhead import overhead
 from .plan import Plan
 from .queue import Job
 from .record import Output
@@ -46,7 +47,6 @@ class Steps:
     Attributes:
         reports: hyper2kvm's, one of each run.
         durations: Seconds by step.
-        runs: When each run of hyper2kvm began and ended, on time.monotonic()'s clock.
     """
 
     def __init__(self, plan: Plan, began: float) -> None:
@@ -58,9 +58,9 @@ class Steps:
         """
         self.reports: list[dict[str, Any]] = []
         self.durations: dict[str, float] = {}
-        self.runs: list[tuple[float, float]] = []
         self._plan = plan
         self._began = began
+        self._runs: list[tuple[float, float]] = []
         self._qemu_img = QemuImg(plan.request.isolation, plan.request.limits)
         self._workplace = Workplace(
             installation=plan.installation,
@@ -234,6 +234,10 @@ class Steps:
         spent = time.monotonic() - began
         self.durations[name] = self.durations.get(name, 0.0) + spent
 
+    def overhead(self, guest_seconds: Mapping[str, float]) -> dict[str, float]:
+        """Divide the seconds until now among those who took them; see overhead()."""
+        return overhead(time.monotonic() - self._began, self._runs, guest_seconds)
+
     @contextmanager
     def _running(self) -> Iterator[None]:
         """Note when hyper2kvm ran, which two threads may have it do at once."""
@@ -241,7 +245,7 @@ class Steps:
         try:
             yield
         finally:
-            self.runs.append((began, time.monotonic()))
+            self._runs.append((began, time.monotonic()))
 
     def _run(
         self,

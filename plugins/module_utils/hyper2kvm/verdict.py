@@ -13,8 +13,8 @@ from typing import Any
 from ..guest.repair import Finding
 from ..guest.session import Repaired, errors
 from ..sandbox.run import Completed
-from .errors import ConversionError, RootNotFoundError
-from .log import NO_ROOT, RunLog
+from .errors import ConversionError
+from .log import RunLog, kind_of_failure
 from .report import stages_of
 
 
@@ -50,12 +50,11 @@ def judge_run(
     results = stages_of(report) if report is not None else {}
     for name, result in results.items():
         if not result.success:
-            failed = _failed(
-                f"hyper2kvm's stage {name} failed: {result.error.rstrip('.')}", log_path
+            raise _failed(
+                f"hyper2kvm's stage {name} failed: {result.error.rstrip('.')}",
+                log_path,
+                kind=kind_of_failure(result.error) if name == "fix" else ConversionError,
             )
-            if name == "fix" and NO_ROOT.search(result.error):
-                raise RootNotFoundError(failed.message, **failed.details)
-            raise failed
     if completed.returncode != 0:
         said = next((line for line in reversed(completed.tail) if line.strip()), "nothing")
         raise _failed(
@@ -113,7 +112,12 @@ def judge_guest(findings: Sequence[Finding], repaired: Repaired | None = None) -
     )
 
 
-def _failed(what: str, log_path: Path, *, action: str = "", **details: Any) -> ConversionError:
-    return ConversionError(
-        f"{what}. Its log: {log_path}.", action=action, log_path=str(log_path), **details
-    )
+def _failed(
+    what: str,
+    log_path: Path,
+    *,
+    kind: type[ConversionError] = ConversionError,
+    action: str = "",
+    **details: Any,
+) -> ConversionError:
+    return kind(f"{what}. Its log: {log_path}.", action=action, log_path=str(log_path), **details)

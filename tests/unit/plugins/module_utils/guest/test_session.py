@@ -116,11 +116,6 @@ def test_it_runs_out_of_the_zip_that_ansible_sends(tmp_path: Path) -> None:
     assert "no module guestfs" in printed[2] or "appliance" in printed[2]
 
 
-def test_numbers_of_disks() -> None:
-    numbers = {"/dev/sda": 0, "/dev/sdz": 25, "/dev/sdaa": 26, "/dev/sdbc": 54}
-    assert {name: session._number(name) for name in numbers} == numbers
-
-
 def test_only_errors_make_a_conversion_fail() -> None:
     warning, error = Finding("warning", "/", "w", ""), Finding("error", "/", "e", "")
     assert errors([warning, error]) == (error,)

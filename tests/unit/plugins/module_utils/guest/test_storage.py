@@ -9,6 +9,8 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.storage i
     Storage,
     Volume,
     device_of,
+    disk_name,
+    disk_number,
     is_positional,
     stable_name,
 )
@@ -135,3 +137,9 @@ def test_stable_names() -> None:
 )
 def test_the_device_of_a_subvolume(mountable: str, device: str) -> None:
     assert device_of(mountable) == device
+
+
+def test_numbers_of_disks() -> None:
+    numbers = {"/dev/sda": 0, "/dev/sdz": 25, "/dev/sdaa": 26, "/dev/sdbc": 54}
+    assert {name: disk_number(name) for name in numbers} == numbers
+    assert {disk_name(number): number for number in numbers.values()} == numbers
