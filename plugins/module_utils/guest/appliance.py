@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import Hyper2KvmError
+from .appliance_files import GuestfsFiles
+from .files import text_of
 from .fstab import FSTAB, Mount, parse_fstab
 from .repair import ERROR, WARNING, Finding
 from .storage import Storage, Volume, device_of
@@ -234,9 +236,17 @@ def _os_release(handle: Any) -> dict[str, str]:
 
 
 def mount_guest(
-    handle: Any, system: System, storage: Storage, *, readonly: bool
+    handle: Any, system: System, storage: Storage, *, readonly: bool, fstab: str | None = None
 ) -> tuple[list[Finding], dict[str, str]]:
     """Mount the root and what fstab names for SYSTEM_PLACES.
+
+    Args:
+        handle: The appliance.
+        system: The guest's operating system.
+        storage: Its volumes.
+        readonly: Whether nothing may be written.
+        fstab: The fstab that counts, where it is not the one on the disks: FIX may have given
+            /var another filesystem's UUID.
 
     Returns:
         What could not be mounted, and for each mount point the device (or "btrfsvol:…").
@@ -257,10 +267,11 @@ def mount_guest(
         ) from error
     findings: list[Finding] = []
     mounted = {"/": system.root}
-    if system.type == "windows" or not handle.is_file(FSTAB, followsymlinks=True):
+    if system.type == "windows":
         return findings, mounted
-    mounts = parse_fstab(handle.read_file(FSTAB).decode("utf-8", errors="replace"))
-    for entry in sorted(mounts, key=lambda entry: entry.mount_point.count("/")):
+    if fstab is None:
+        fstab = text_of(GuestfsFiles(handle), FSTAB)
+    for entry in sorted(parse_fstab(fstab), key=lambda entry: entry.mount_point.count("/")):
         mountable = _mountable(entry, storage) if entry.mount_point in SYSTEM_PLACES else None
         if mountable is None or not handle.is_dir(entry.mount_point, followsymlinks=False):
             continue

@@ -110,7 +110,10 @@ def _repair(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
         clock.lap("start")
         storage = read_storage(handle)
         hidden = [hide(handle, shown, storage)] if shown is not None else []
-        findings, mounted = mount_guest(handle, system, storage, readonly=readonly)
+        originals = request["reading"].get("originals", {})
+        findings, mounted = mount_guest(
+            handle, system, storage, readonly=readonly, fstab=originals.get("fstab")
+        )
         clock.lap("mount")
         if system.type == "windows":
             outcome = examine_windows(handle, clock.lap)
@@ -125,7 +128,7 @@ def _repair(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
                 ),
                 firmware=request["firmware"],
                 architecture=system.architecture or "x86_64",
-                original_fstab=request["reading"]["originals"]["fstab"],
+                original_fstab=originals["fstab"],
             )
             outcome = repair_linux(guest, request, clock.lap)
     clock.lap("stop")

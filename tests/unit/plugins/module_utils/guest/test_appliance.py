@@ -5,9 +5,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.appliance import find_system
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.appliance import (
+    System,
+    find_system,
+    mount_guest,
+)
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.storage import (
     Storage,
     Volume,
@@ -75,3 +81,51 @@ class Appliance:
 )
 def test_the_root_is_the_one_that_its_own_fstab_names(roots: dict[str, str], own: str) -> None:
     assert find_system(Appliance(roots), STORAGE).root == own
+
+
+class Mounting:
+    """Libguestfs' handle with a guest that has this fstab, and the directories of all mounts."""
+
+    def __init__(self, fstab: str) -> None:
+        self.fstab = fstab.encode()
+        self.mounted: dict[str, str] = {}
+
+    def mount(self, device: str, place: str) -> None:
+        self.mounted[place] = device
+
+    def is_dir(self, _path: str, **_options: Any) -> bool:
+        return True
+
+    def is_file(self, path: str, **_options: Any) -> bool:
+        return path == "/etc/fstab"
+
+    def statns(self, _path: str) -> dict[str, int]:
+        return {"st_mode": 0o100644, "st_size": len(self.fstab)}
+
+    def read_file(self, _path: str) -> bytes:
+        return self.fstab
+
+
+@pytest.mark.parametrize(("kept", "var"), [(True, "/dev/sdb1"), (False, "/dev/sda1")])
+def test_what_is_mounted_goes_by_the_fstab_of_before(kept: bool, var: str) -> None:
+    # FIX took /dev/sdb1 for the boot disk's partition, and wrote the UUID of /boot.
+    storage = Storage(
+        [
+            Volume("/dev/sda1", "ext4", uuid="boot-uuid", last_mounted="/boot"),
+            Volume("/dev/sda2", "ext4", uuid="root-uuid"),
+            Volume("/dev/sdb1", "ext4", uuid="var-uuid", last_mounted="/var"),
+        ]
+    )
+    before = "/dev/sda2 / ext4 rw\nUUID=boot-uuid /boot ext4 rw\n/dev/sdb1 /var ext4 rw\n"
+    handle = Mounting("UUID=root-uuid / ext4 rw\nUUID=boot-uuid /var ext4 rw,nofail\n")
+    findings, mounted = mount_guest(
+        handle,
+        System("linux", "/dev/sda2"),
+        storage,
+        readonly=False,
+        fstab=before if kept else None,
+    )
+    assert findings == []
+    assert mounted == handle.mounted
+    assert mounted["/var"] == var
+    assert mounted.get("/boot") == ("/dev/sda1" if kept else None)
