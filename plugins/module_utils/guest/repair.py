@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ERROR = "error"
 """The guest will not boot, or will not be what it was: the conversion fails."""
 
 WARNING = "warning"
 """The guest boots; somebody should know."""
+
+
+OR_REPAIR = ", or leave repair on"
+"""What else to do about what a repair would have mended, at the end of an action."""
 
 
 @dataclass(frozen=True)
@@ -39,3 +43,7 @@ class Finding:
     path: str
     message: str
     action: str
+
+    def after_repair(self) -> Finding:
+        """Return what a repair has left, without the advice to have it repaired."""
+        return replace(self, action=self.action.replace(OR_REPAIR, ""))

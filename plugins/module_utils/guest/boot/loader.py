@@ -10,7 +10,7 @@ A VM's boot entries are in the NVRAM that stays behind; without one, firmware st
 from __future__ import annotations
 
 from ..files import GuestFiles
-from ..repair import ERROR, Finding, Repair
+from ..repair import ERROR, OR_REPAIR, Finding, Repair
 
 _PLACES = ("/boot/efi", "/efi", "/boot")
 # By architecture as libguestfs names it: the fall-back's name, and the suffix of the others.
@@ -19,9 +19,18 @@ _ARCHITECTURES = {
     "aarch64": ("BOOTAA64.EFI", "aa64"),
     "i386": ("BOOTIA32.EFI", "ia32"),
 }
-# What shim starts next, and looks for beside itself.
-_BESIDE_SHIM = ("grub{suffix}.efi", "mm{suffix}.efi")
-_LOADERS = ("shim{suffix}.efi", "grub{suffix}.efi", "systemd-boot{suffix}.efi")
+# In this order. openSUSE and SLES give shim and what it starts names without an architecture.
+_LOADERS = (
+    *("shim{suffix}.efi", "shim.efi", "grub{suffix}.efi", "grub.efi"),
+    "systemd-boot{suffix}.efi",
+)
+# What is looked for beside the loader: by shim what it starts next, by GRUB its configuration.
+_BESIDE_GRUB = ("grub.cfg",)
+_BESIDE_SHIM = (
+    *("grub{suffix}.efi", "grub.efi", "mm{suffix}.efi", "MokManager.efi"),
+    *_BESIDE_GRUB,
+)
+_BESIDE = {"shim": _BESIDE_SHIM, "grub": _BESIDE_GRUB}
 _NOT_A_DISTRIBUTION = ("boot",)
 
 
@@ -56,8 +65,7 @@ def fallback_finding(files: GuestFiles, esp: str | None, architecture: str) -> F
         f"{esp}/EFI/BOOT/{name}",
         f"The EFI system partition has no \\EFI\\BOOT\\{name}, and the boot entries that name"
         " another loader stay behind with the VM's NVRAM.",
-        "Install the guest's boot loader as removable (grub-install --removable), or leave repair"
-        " on.",
+        f"Install the guest's boot loader as removable (grub-install --removable){OR_REPAIR}.",
     )
 
 
@@ -69,13 +77,12 @@ def add_fallback(files: GuestFiles, esp: str, architecture: str) -> list[Repair]
         return []
     directory = _inside(files, esp, "EFI", "BOOT") or f"{esp}/EFI/BOOT"
     repairs = [_copy(files, loader, f"{directory}/{name}")]
-    if "/shim" in loader.lower():
-        source = loader.rsplit("/", 1)[0]
-        for pattern in _BESIDE_SHIM:
-            beside = _inside(files, source, pattern.format(suffix=suffix))
-            target = pattern.format(suffix=suffix)
-            if beside is not None and _inside(files, directory, target) is None:
-                repairs.append(_copy(files, beside, f"{directory}/{target}"))
+    source, _slash, program = loader.rpartition("/")
+    for pattern in _BESIDE.get(program[:4].lower(), ()):
+        target = pattern.format(suffix=suffix)
+        beside = _inside(files, source, target)
+        if beside is not None and _inside(files, directory, target) is None:
+            repairs.append(_copy(files, beside, f"{directory}/{target}"))
     return repairs
 
 

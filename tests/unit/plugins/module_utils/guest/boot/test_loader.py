@@ -16,6 +16,7 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.files imp
 from ansible_collections.hypersdk.hyper2kvm.tests.support.linux_tree import write
 
 ESP = "/boot/efi"
+SUSE = ["shim.efi", "grub.cfg", "grub.efi", "MokManager.efi"]
 
 
 def tree(root: Path, *loaders: str) -> DirectoryFiles:
@@ -40,6 +41,12 @@ def test_a_fallback_whatever_its_case(tmp_path: Path, name: str) -> None:
                 "mmx64.efi": "rocky/mmx64.efi",
             },
         ),
+        (
+            # openSUSE and SLES: GRUB reads grub.cfg beside itself.
+            [f"opensuse/{name}" for name in SUSE],
+            {"BOOTX64.EFI": "opensuse/shim.efi", **{name: f"opensuse/{name}" for name in SUSE[1:]}},
+        ),
+        (["sles/grub.efi"], {"BOOTX64.EFI": "sles/grub.efi"}),
         (["systemd/systemd-bootx64.efi"], {"BOOTX64.EFI": "systemd/systemd-bootx64.efi"}),
     ],
 )
