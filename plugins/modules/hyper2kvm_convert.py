@@ -184,9 +184,9 @@ attributes:
   idempotent:
     support: full
     details:
-      - C(conversion.json) records the manifest, the exported files, hyper2kvm's version and the options. While these
-        and the converted disks stay the same, nothing is done. How it is run, by O(mode), O(nice), O(memory_limit),
-        O(timeout) and O(keep_on_failure), makes no difference.
+      - C(conversion.json) records the manifest, the exported files, the versions of hyper2kvm and of this collection,
+        and the options. While these and the converted disks stay the same, nothing is done. How it is run, by O(mode),
+        O(nice), O(memory_limit), O(timeout) and O(keep_on_failure), makes no difference.
       - A dry run is done each time, and changes nothing.
 seealso:
   - module: hypersdk.hyper2kvm.kvm_boot_check

@@ -23,7 +23,7 @@ from .network.pinning import Pins, pin
 from .network.reading import NetworkReading, read_network
 from .network.rebinding import rebind, rebound, with_macs
 from .outcome import Outcome
-from .repair import ERROR, Finding, Repair
+from .repair import ERROR, OR_REPAIR, Finding, Repair
 from .selinux import label_written
 
 # The version of systemd.
@@ -90,7 +90,10 @@ def repair_linux(guest: Guest, request: dict[str, Any], lap: Callable[[str], Non
         if state.digest != originals["initramfs"].get(state.initramfs, "")
     ]
     summary["network"] = {**network.summary(), "macs": dict(request.get("macs") or {})}
-    return Outcome(summary, repairs, [*findings, *examination.findings()])
+    findings += examination.findings()
+    if request["repair"]:
+        findings = [finding.after_repair() for finding in findings]
+    return Outcome(summary, repairs, findings)
 
 
 def _network(files: GuestFiles, request: dict[str, Any]) -> tuple[NetworkReading, Pins]:
@@ -134,6 +137,6 @@ def _lost(files: GuestFiles, original: str) -> list[Finding]:
             ERROR,
             INITRAMFS_TOOLS_MODULES,
             f"hyper2kvm made the entry {', '.join(lost)} part of a comment.",
-            "Leave repair on.",
+            f"List it again in the guest before the export{OR_REPAIR}.",
         )
     ]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from .files import GuestFiles, text_of, write_text
 from .fstab import FSTAB, Mount, parse_fstab, with_devices
-from .repair import ERROR, Finding, Repair
+from .repair import ERROR, OR_REPAIR, Finding, Repair
 from .storage import Storage, Volume
 
 _ADDED = ("nofail", "x-systemd.device-timeout=5s")
@@ -82,7 +82,7 @@ def mistaken_findings(entries: Sequence[Mistaken]) -> list[Finding]:
             FSTAB,
             f"hyper2kvm took {entry.was}, which the guest mounts on {entry.mount_point}, for"
             f" {entry.made}, which it is not.",
-            "Have the guest name it by UUID before the export, or leave repair on.",
+            f"Have the guest name it by UUID before the export{OR_REPAIR}.",
         )
         for entry in entries
     ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..kvm.domain.identity import KEEP, NEW, machine_uuid, new_macs
+from ..manifest.building import WRITER_VERSION
 from ..sandbox.limits import UNLIMITED, Limits
 from .derived_manifest import enabled_stages
 from .disks import SourceDisk, source_disks
@@ -240,6 +241,8 @@ def make_plan(request: Request) -> Plan:
             compress=compress,
             output_directory=str(request.output_directory),
             version=installation.version,
+            # A newer one may repair more.
+            collection=WRITER_VERSION,
             environment=dict(request.environment),
             repair=request.repair,
             guest_network=request.guest_network,

@@ -75,17 +75,23 @@ def configuration_files(files: GuestFiles) -> list[str]:
 
 
 def replaced(files: GuestFiles, reference: Reference, spec: str) -> tuple[str, str]:
-    """Write *spec* where a file names a device; returns the lines before and after."""
+    """Write *spec* where a file names a device; returns the lines before and after.
+
+    They are the same where GRUB's environment block has no room for it.
+    """
     text = text_of(files, reference.path)
     old, new = (f"{reference.key}={value}" for value in (reference.value, spec))
     pattern = re.compile(rf"(?:^|(?<=[\s\"'=])){re.escape(old)}(?=[\s\"']|$)", re.MULTILINE)
     changed = pattern.sub(lambda _match: new, text)
-    if reference.path in _ENVIRONMENT:
-        changed = changed.rstrip("#")
-        changed += "#" * (_BLOCK - len(changed.encode("utf-8", "surrogateescape")))
-    write_text(files, reference.path, changed)
     before = [line for line in text.splitlines() if pattern.search(line)]
     after = [pattern.sub(lambda _match: new, line) for line in before]
+    if reference.path in _ENVIRONMENT:
+        changed = changed.rstrip("#")
+        room = _BLOCK - len(changed.encode("utf-8", "surrogateescape"))
+        if room < 0:
+            return "\n".join(before), "\n".join(before)
+        changed += "#" * room
+    write_text(files, reference.path, changed)
     return "\n".join(before), "\n".join(after)
 
 

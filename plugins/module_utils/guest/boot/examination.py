@@ -12,7 +12,7 @@ from typing import Any
 from ..files import GuestFiles, text_of
 from ..fstab import FSTAB, parse_fstab
 from ..layers import Layers
-from ..repair import ERROR, WARNING, Finding
+from ..repair import ERROR, OR_REPAIR, WARNING, Finding
 from ..storage import Storage
 from .disk_rules import findings as rule_findings
 from .drivers import KernelState, Lack, judge
@@ -180,7 +180,7 @@ def _of_kernel(state: KernelState) -> Iterator[Finding]:
             ERROR,
             place,
             f"The initramfs of kernel {state.version} has no {_listed(state.missing)}.",
-            "Add them to the initramfs in the guest before the export, or leave repair on.",
+            f"Add them to the initramfs in the guest before the export{OR_REPAIR}.",
         )
     for lack in state.unavailable:
         yield Finding(
@@ -194,7 +194,7 @@ def _of_kernel(state: KernelState) -> Iterator[Finding]:
             ERROR,
             place,
             f"The initramfs of kernel {state.version} has no program {lack.name}: {lack.why}.",
-            "Rebuild it in the guest before the export, or leave repair on.",
+            f"Rebuild it in the guest before the export{OR_REPAIR}.",
         )
 
 

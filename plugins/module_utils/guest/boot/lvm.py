@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..files import GuestFiles, text_of, write_text
-from ..repair import ERROR, Finding, Repair
+from ..repair import ERROR, OR_REPAIR, Finding, Repair
 from ..storage import Storage, Volume
 
 DEVICES_FILE = "/etc/lvm/devices/system.devices"
@@ -68,7 +68,7 @@ def findings(obstacles: Sequence[Obstacle]) -> Iterator[Finding]:
             f"{one.path} keeps LVM from {', '.join(one.disks)} on KVM, since it names disks"
             f" {one.how}.",
             "Take the devices file away, or have the filter accept /dev/vd*, in the guest before"
-            " the export, or leave repair on.",
+            f" the export{OR_REPAIR}.",
         )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ..files import GuestFiles, text_of, write_text
 from ..fstab import FSTAB, Encrypted, Mount, parse_crypttab, parse_fstab, with_devices
-from ..repair import ERROR, WARNING, Finding, Repair
+from ..repair import ERROR, OR_REPAIR, WARNING, Finding, Repair
 from ..storage import Match, Storage, Volume, stable_name
 from .command_line import Reference, find_references, replaced
 
@@ -100,7 +100,7 @@ def findings(named: tuple[Named, ...]) -> Iterator[Finding]:
                 one.path,
                 f"{one.path} names {one.spec} as {one.use}; that name ends with the old"
                 " controller.",
-                f"Name it {one.stable or 'by UUID'} in the guest, or leave repair on.",
+                f"Name it {one.stable or 'by UUID'} in the guest before the export{OR_REPAIR}.",
             )
 
 
@@ -112,6 +112,8 @@ def repair_names(files: GuestFiles, named: tuple[Named, ...]) -> list[Repair]:
             continue
         if one.reference is not None:
             before, after = replaced(files, one.reference, one.stable)
+            if before == after:
+                continue
         else:
             text = text_of(files, one.path)
             changed = with_devices(text, {one.line: (one.spec, one.stable)})

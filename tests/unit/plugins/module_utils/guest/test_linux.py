@@ -123,8 +123,20 @@ def test_without_repair_it_is_a_failure(tmp_path: Path) -> None:
     assert outcome.repaired == []
     assert {finding.severity for finding in outcome.findings} == {"error"}
     assert "part of a comment" in outcome.findings[0].message
+    assert all(finding.action.endswith(", or leave repair on.") for finding in outcome.findings)
     assert fixed.files.ran == []
     assert fixed.files.read(INITRAMFS) == before
+
+
+def test_what_a_repair_can_t_mend_does_not_ask_for_it(tmp_path: Path) -> None:
+    fixed = Fixed(tmp_path)
+    fixed.files.status = 1
+    fixed.files.write(INITRAMFS, initramfs([]))
+    findings = fixed.repaired().findings
+    assert "Add them to the initramfs in the guest before the export." in [
+        finding.action for finding in findings
+    ]
+    assert not any("repair on" in finding.action for finding in findings)
 
 
 def test_a_machine_with_new_addresses_is_bound_to_them(tmp_path: Path) -> None:

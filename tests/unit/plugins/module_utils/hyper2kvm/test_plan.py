@@ -99,6 +99,14 @@ def test_what_makes_another_result_and_what_does_not(directory: Path) -> None:
         assert plan(directory, **options).fingerprint != same, options
 
 
+def test_another_version_of_the_collection_converts_again(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    present = plan(directory).fingerprint
+    monkeypatch.setattr(plans, "WRITER_VERSION", "99.0.0")
+    assert plan(directory).fingerprint != present
+
+
 def test_stages_are_divided_at_fix(directory: Path) -> None:
     direct = plan(directory)
     assert (direct.stages_with_fix, direct.rest) == (("inspect", "fix"), ("convert", "validate"))

@@ -102,3 +102,12 @@ def test_grub_s_environment_block_keeps_its_size(tmp_path: Path) -> None:
     assert len(content) == 1024
     assert content.startswith(b"# GRUB Environment Block\nkernelopts=root=UUID=1111")
     assert content.endswith(b"#####")
+    # There is room for as much; nothing is written past the block's end.
+    replaced(files, Reference(path, "rd.lvm.lv", "rl/root", ""), "x" * 900)
+    content = files.read(path)
+    assert replaced(files, Reference(path, "root", "UUID=" + "1" * 36, ""), "y" * 99) == (
+        (line := content.decode().splitlines()[1]),
+        line,
+    )
+    assert files.read(path) == content
+    assert len(content) == 1024
