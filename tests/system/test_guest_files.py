@@ -64,6 +64,14 @@ def told(files):
                     for p in ("/etc", PATH, "/none", "/etc/climbs", PATH + "/below")]
     yield "failures", [tried(files.read, p) for p in ("/none", "/etc", PATH + "/below", "/\\udce9")]
     files.link("/etc/large", "/etc/climbs")
+    files.link("nowhere", "/circle/dangling")
+    yield "dangling", files.exists("/circle/dangling")
+    files.link("/circle/b", "/circle/a")
+    files.link("a", "/circle/b")
+    yield "circle", [files.list("/circle/a"), [(files.exists(p), files.is_file(p), files.is_dir(p))
+                     for p in ("/circle/a", "/circle/b/below")]]
+    yield "in a circle", [tried(f, "/circle/a") for f in (files.read, files.attributes)]
+    yield "written in a circle", tried(files.write, "/circle/a", b"")
     yield "replaced", files.readlink("/etc/climbs")
     files.label("/etc/climbs", "security.selinux", LABEL)
     yield "label", files.attributes("/etc/climbs", False).xattrs == {"security.selinux": LABEL}
@@ -108,6 +116,9 @@ def test_both_ways_to_a_guests_files_are_alike(conversion_python: Path, tmp_path
     for name in ("attributes", "kept in writing", "label", "put back"):
         assert appliance[name] is True, name
     assert appliance["climbs"] == "changed\n"
+    assert appliance["dangling"] is False
+    assert appliance["circle"] == [[], [[False] * 3] * 2]
+    assert appliance["in a circle"] == ["GuestFileError"] * 2
     assert appliance["failures"] == [
         "MissingGuestFile",
         "GuestFileError",

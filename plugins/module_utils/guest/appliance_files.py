@@ -59,15 +59,16 @@ class GuestfsFiles:
 
     def exists(self, path: str) -> bool:
         """See GuestFiles."""
-        return bool(self._ask("exists", path))
+        # libguestfs' own "exists" looks at a link itself.
+        return self._tells("statns", path)
 
     def is_file(self, path: str) -> bool:
         """See GuestFiles."""
-        return bool(self._ask("is_file", path, followsymlinks=True))
+        return self._tells("is_file", path, followsymlinks=True)
 
     def is_dir(self, path: str) -> bool:
         """See GuestFiles."""
-        return bool(self._ask("is_dir", path, followsymlinks=True))
+        return self._tells("is_dir", path, followsymlinks=True)
 
     def list(self, directory: str) -> list[str]:
         """See GuestFiles."""
@@ -139,6 +140,17 @@ class GuestfsFiles:
         """See GuestFiles."""
         self._ask("lsetxattr", name, value.rstrip(b"\0").decode(), len(value), path)
 
+    def _tells(self, question: str, path: str, **options: bool) -> bool:
+        """Ask about what may not be there; at the end of links in a circle nothing is."""
+        try:
+            return bool(self._ask(question, path, **options))
+        except MissingGuestFile:
+            return False
+        except GuestFileError as error:
+            if _ends_with(error.message, errno.ELOOP):
+                return False
+            raise
+
     def _status(self, path: str, follow: bool) -> dict[str, int]:
         return dict(self._ask("statns" if follow else "lstatns", path))
 
@@ -156,9 +168,11 @@ class GuestfsFiles:
         try:
             return getattr(self._handle, operation)(*arguments, **options)
         except (RuntimeError, ValueError) as error:
-            kind = MissingGuestFile if _says_missing(str(error)) else GuestFileError
+            missing = _ends_with(str(error), errno.ENOENT, errno.ENOTDIR)
+            kind = MissingGuestFile if missing else GuestFileError
             raise kind(f"libguestfs could not do this in the guest: {error}.") from error
 
 
-def _says_missing(message: str) -> bool:
-    return message.endswith((os.strerror(errno.ENOENT), os.strerror(errno.ENOTDIR)))
+def _ends_with(message: str, *numbers: int) -> bool:
+    """Tell whether a message ends with what the system says of one of these errors."""
+    return message.rstrip(".").endswith(tuple(map(os.strerror, numbers)))
