@@ -16,9 +16,11 @@ from dataclasses import dataclass
 
 _TAGS = ("UUID", "LABEL", "PARTUUID", "PARTLABEL")
 _BY_TAG = re.compile(r"/dev/disk/by-(uuid|label|partuuid|partlabel)/(.+)$")
-_BY_PLACE = re.compile(r"/dev/disk/by-(?:path|id)/(.+)$")
+# multipath names a disk by its serial number, the WWID, or by the order in which it saw them.
+_BY_PLACE = re.compile(r"/dev/(?:disk/by-(?:path|id)|mapper(?=/3[0-9a-f]{16}))/(.+)$")
+_MULTIPATH = re.compile(r"/dev/mapper/mpath([a-z])(?:[-_]?part|p)?(\d*)$")
 # Of by-id only what LVM, device mapper and MD put there is on the disks themselves.
-_OWN_ID = re.compile(r"(?:dm-|lvm-pv-uuid-|md-)")
+_OWN_ID = re.compile(r"(?:dm-(?!.*mpath)|lvm-pv-uuid-|md-)")
 _DISK = re.compile(r"/dev/(?:(?:sd|hd|vd|xvd)([a-z]{1,2})(\d*)|nvme(\d+)n(\d+)(?:p(\d+))?)$")
 _MAPPED = re.compile(r"/dev/mapper/((?:[^-]|--)+)-((?:[^-]|--)+)$")
 _MAPPED_LUKS = re.compile(r"/dev/mapper/luks-([0-9a-fA-F-]{36})$")
@@ -86,7 +88,8 @@ def device_of(mountable: str) -> str:
 def is_positional(spec: str) -> bool:
     """Return whether a name ends with the old controller."""
     place = _BY_PLACE.match(spec)
-    return bool(_DISK.match(spec)) or bool(place and not _OWN_ID.match(place.group(1)))
+    by_order = _DISK.match(spec) or _MULTIPATH.match(spec)
+    return bool(by_order) or bool(place and not _OWN_ID.match(place.group(1)))
 
 
 def is_removable(spec: str) -> bool:
@@ -166,6 +169,7 @@ class Storage:
 
     def _at_place(self, spec: str, mount_point: str, fs_type: str) -> Match:
         """Return the volume that a device's name meant on the old controller."""
+        spec = _MULTIPATH.sub(r"/dev/sd\1\2", spec)
         ending = re.search(r"-part(\d+)$", spec)
         disk = _DISK.match(spec)
         number = ending.group(1) if ending else ""
@@ -227,6 +231,12 @@ def _unescape(spec: str) -> str:
         lambda match: chr(int(match.group(1), 16) if match.group(1) else int(match.group(2), 8)),
         spec,
     )
+
+
+def stable_path(volume: Volume) -> str:
+    """Return the path that udev gives a volume for good, "" when it has nothing to go by."""
+    tag, _equals, value = stable_name(volume).partition("=")
+    return f"/dev/disk/by-{tag.lower()}/{value}" if tag else ""
 
 
 def stable_name(volume: Volume) -> str:

@@ -141,8 +141,8 @@ def _is_lost(volume: Volume, patterns: str) -> bool:
     ]
     if _accepts(rules, [_name_on_kvm(volume), *own]):
         return False
-    # Which of by-id and by-path its names were on the old controller is not known.
-    return "/by-" in patterns or _accepts(rules, [volume.name, *own])
+    # Which of by-id, by-path and multipath's its names were on the old controller is not known.
+    return "/by-" in patterns or "mpath" in patterns or _accepts(rules, [volume.name, *own])
 
 
 def _rule(text: str) -> tuple[bool, re.Pattern[str]] | None:

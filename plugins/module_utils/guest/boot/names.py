@@ -12,13 +12,16 @@ from dataclasses import dataclass, replace
 from ..files import GuestFiles, text_of, write_text
 from ..fstab import FSTAB, Encrypted, Mount, parse_crypttab, parse_fstab, with_devices
 from ..repair import ERROR, OR_REPAIR, WARNING, Finding, Repair
-from ..storage import Match, Storage, Volume, stable_name
+from ..storage import Match, Storage, Volume, stable_name, stable_path
 from .command_line import Reference, find_references, replaced
+from .units import DeviceUnit, find_device_units
 
 CRYPTTAB = "/etc/crypttab"
 _MAPPER = "/dev/mapper/"
+# systemd's name for the device of a mount or of swap space.
+_WHAT = "What"
 # A disk by its serial number or its place, and the number of a partition on it.
-_ON_A_DISK = re.compile(r"(/dev/disk/by-(?:id|path)/.+?)(?:-part(\d+))?$")
+_ON_A_DISK = re.compile(r"(/dev/(?:disk/by-(?:id|path)|mapper)/.+?)(?:-part(\d+))?$")
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Named:
         type: What it holds, "" or "auto" where that is not said.
         match: What it is.
         optional: Whether the guest boots on without it, by its owner's wish.
-        line: Its line in fstab or crypttab, reference: its place in a boot loader's file.
+        line: Its line in fstab or crypttab.
+        reference: Its place in a boot loader's file or a unit of systemd's.
     """
 
     path: str
@@ -47,13 +51,22 @@ class Named:
     @property
     def stable(self) -> str:
         """A name for good, "" when there is none."""
-        return stable_name(self.match.volume) if self.match.volume is not None else ""
+        if self.match.volume is None:
+            return ""
+        if self.reference is not None and self.reference.key == _WHAT:
+            return stable_path(self.match.volume)
+        return stable_name(self.match.volume)
+
+    @property
+    def is_replaceable(self) -> bool:
+        """Whether the name can be replaced where it stands; a swap unit is itself called so."""
+        return self.line >= 0 or self.reference is not None
 
 
 def find_named(
     files: GuestFiles, storage: Storage, root_device: str, original_fstab: str
 ) -> tuple[Named, ...]:
-    """Return every device that fstab, crypttab, the boot loader and the command line name.
+    """Return every device that fstab, crypttab, systemd's units and the boot loader's files name.
 
     Args:
         files: The guest.
@@ -71,6 +84,8 @@ def find_named(
         named += _of_mount(mount, storage, root, opened, mount.mount_point in optional)
     for entry in encrypted:
         named += _of_crypttab(entry, storage)
+    for unit in find_device_units(files):
+        named += _of_unit(unit, storage, opened)
     for reference in find_references(files):
         named += _of_reference(reference, storage, root, opened)
     return tuple(_beside_others(named, storage))
@@ -108,7 +123,7 @@ def repair_names(files: GuestFiles, named: tuple[Named, ...]) -> list[Repair]:
     """Give everything that can be told apart a name for good."""
     repairs = []
     for one in named:
-        if one.match.stable or not one.stable:
+        if one.match.stable or not (one.stable and one.is_replaceable):
             continue
         if one.reference is not None:
             before, after = replaced(files, one.reference, one.stable)
@@ -172,6 +187,25 @@ def _of_crypttab(entry: Encrypted, storage: Storage) -> Iterator[Named]:
         yield Named(
             CRYPTTAB, entry.spec, use, kind, match, optional=entry.is_optional, line=entry.line
         )
+
+
+def _of_unit(unit: DeviceUnit, storage: Storage, opened: set[str]) -> Iterator[Named]:
+    if _is_opened(unit.what, opened):
+        return
+    match = storage.find(unit.what, mount_point=unit.where, fs_type=unit.type)
+    if not match.is_device:
+        return
+    is_swap = unit.type == "swap"
+    yield Named(
+        unit.path,
+        unit.what,
+        "swap space" if is_swap else f"the filesystem on {unit.where}",
+        unit.type,
+        match,
+        # A boot goes on without swap space.
+        optional=is_swap or not unit.enabled,
+        reference=None if is_swap else Reference(unit.path, _WHAT, unit.what, unit.what),
+    )
 
 
 def _of_reference(

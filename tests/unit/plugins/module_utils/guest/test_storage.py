@@ -13,6 +13,7 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.storage i
     disk_number,
     is_positional,
     stable_name,
+    stable_path,
 )
 
 ROOT = Volume("/dev/sda1", "ext4", uuid="35cfbf6a-94d2-5572-8279-8375e22fc5a3", label="root disk")
@@ -81,6 +82,12 @@ def test_what_is_no_device_of_the_vm(spec: str) -> None:
         ("/dev/nvme0n2p1", "/srv/data", "ext4", DATA),
         ("/dev/nvme1n1p1", "/srv/data", "ext4", DATA),
         ("/dev/nvme1n2p1", "/srv/data", "ext4", None),
+        ("/dev/mapper/mpatha-part1", "/", "ext4", ROOT),
+        ("/dev/mapper/mpatha5", "none", "swap", SWAP),
+        ("/dev/mapper/mpathbp1", "/srv/data", "ext4", DATA),
+        ("/dev/mapper/36000c29f6a1b2c3d4e5f6a7b8c9d0e1f-part1", "/srv/more", "ext4", MORE),
+        ("/dev/mapper/36000c29f6a1b2c3d4e5f6a7b8c9d0e1f-part1", "/srv/data", "ext4", None),
+        ("/dev/disk/by-id/dm-uuid-part1-mpath-36000c29f6a1b2c3d", "/srv/data", "ext4", None),
         # What a filesystem remembers counts for more than the order.
         ("/dev/sdb1", "/srv/more", "ext4", MORE),
         ("/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:2:0-part1", "/srv/more", "ext4", MORE),
@@ -125,6 +132,9 @@ def test_stable_names() -> None:
     assert stable_name(DATA) == "UUID=cf08"
     assert stable_name(Volume("/dev/sdb2", part_uuid="01-02")) == "PARTUUID=01-02"
     assert stable_name(Volume("/dev/sdb")) == ""
+    assert stable_path(DATA) == "/dev/disk/by-uuid/cf08"
+    assert stable_path(Volume("/dev/sdb2", part_uuid="01-02")) == "/dev/disk/by-partuuid/01-02"
+    assert stable_path(Volume("/dev/sdb")) == ""
 
 
 @pytest.mark.parametrize(

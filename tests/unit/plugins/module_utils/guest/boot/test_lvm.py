@@ -89,6 +89,7 @@ def test_a_guest_without_lvm_may_have_such_a_file(tmp_path: Path) -> None:
         ('[ "a|^/dev/sd.*|", "r|.*|" ]', ["/dev/sda2", "/dev/sdb"]),
         ('[\n\t\t"a|/dev/disk/by-id/scsi-3600.*|",\n\t\t"r/.*/"\n\t]', ["/dev/sda2", "/dev/sdb"]),
         ('[ "a{/dev/sda}", "r[.*]" ]', ["/dev/sda2"]),
+        ('[ "a|^/dev/mapper/mpath|", "r|.*|" ]', ["/dev/sda2", "/dev/sdb"]),
         # Rejected before as well, or accepted still.
         ('[ "r|^/dev/sdb$|", "a|.*|" ]', []),
         ('[ "a|^/dev/disk/by-id/lvm-pv-uuid-.*|", "r|.*|" ]', []),

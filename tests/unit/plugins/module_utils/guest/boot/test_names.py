@@ -109,6 +109,24 @@ def test_one_name_of_a_disk_tells_the_others(tmp_path: Path) -> None:
     assert tree.findings() == []
 
 
+def test_names_of_multipath(tmp_path: Path) -> None:
+    wwid = "/dev/mapper/36000c29f6a1b2c3d4e5f6a7b8c9d0e1f"
+    tree = Tree(
+        tmp_path,
+        fstab=f"{wwid}-part1 / ext4 defaults\n{wwid}-part2 none swap sw\n"
+        "/dev/mapper/mpathb-part1 /srv ext4 defaults\n",
+        grub_cfg="linux /v root=/dev/mapper/mpatha-part1 ro\n",
+    )
+    assert [severity for severity, _message in tree.findings()] == ["error"] * 4
+    tree.repair()
+    assert tree.files.read("/etc/fstab").decode() == (
+        "UUID=root-uuid / ext4 defaults\nUUID=swap-uuid none swap sw\n"
+        "UUID=data-uuid /srv ext4 defaults\n"
+    )
+    assert b"root=UUID=root-uuid ro\n" in tree.files.read("/boot/grub/grub.cfg")
+    assert tree.findings() == []
+
+
 @pytest.mark.parametrize(
     "line",
     [
