@@ -212,6 +212,11 @@ def disk_name(number: int) -> str:
     return f"/dev/sd{letters}"
 
 
+def name_on_kvm(name: str) -> str:
+    """Return the name on virtio of what the appliance calls so: its disks are in the VM's order."""
+    return re.sub(r"^/dev/sd", "/dev/vd", name)
+
+
 def _letters(disk: re.Match[str]) -> str:
     """Return the letter of a disk in the VM's order, "?" where its name does not tell that."""
     if disk.group(1):

@@ -14,6 +14,8 @@ from ..fstab import FSTAB, parse_fstab
 from ..layers import Layers
 from ..repair import ERROR, OR_REPAIR, WARNING, Finding
 from ..storage import Storage
+from .arrays import Restriction, find_restrictions
+from .arrays import findings as array_findings
 from .disk_rules import findings as rule_findings
 from .drivers import KernelState, Lack, judge
 from .initramfs import InitramfsError
@@ -70,6 +72,7 @@ class Examination:
         unreadable: Findings of initramfs that can't be read.
         named: The devices that the guest's files name.
         lvm: What keeps LVM from its disks.
+        arrays: What keeps mdadm from them.
         rules: What is wrong with udev's rules for disks.
         esp: Where the EFI system partition is mounted, None for a BIOS guest.
         fallback: The path of the fall-back loader, None when there is none.
@@ -81,6 +84,7 @@ class Examination:
     unreadable: tuple[Finding, ...]
     named: tuple[Named, ...]
     lvm: tuple[Obstacle, ...] = ()
+    arrays: tuple[Restriction, ...] = ()
     rules: tuple[Finding, ...] = ()
     esp: str | None = None
     fallback: str | None = None
@@ -89,7 +93,7 @@ class Examination:
     def findings(self) -> list[Finding]:
         """Everything that is wrong."""
         found = [*self.unreadable, *name_findings(self.named), *lvm_findings(self.lvm)]
-        found += self.rules
+        found += (*array_findings(self.arrays), *self.rules)
         if not self.kernels:
             found.append(_no_kernel())
         for state in self.states:
@@ -166,6 +170,7 @@ def examine_files(guest: Guest, examination: Examination) -> Examination:
         examination,
         named=find_named(guest.files, guest.storage, guest.root_device, guest.original_fstab),
         lvm=find_obstacles(guest.files, guest.storage),
+        arrays=find_restrictions(guest.files, guest.storage),
         rules=tuple(rule_findings(guest.files)),
         esp=esp,
         fallback=fallback,

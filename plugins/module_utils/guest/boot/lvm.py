@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ..files import GuestFiles, text_of, write_text
 from ..repair import ERROR, OR_REPAIR, Finding, Repair
-from ..storage import Storage, Volume
+from ..storage import Storage, Volume, name_on_kvm
 
 DEVICES_FILE = "/etc/lvm/devices/system.devices"
 _CONFIGURATION = ("/etc/lvm/lvm.conf", "/etc/lvm/lvmlocal.conf")
@@ -125,7 +125,7 @@ def _with_filters_mended(text: str, physical: Sequence[Volume]) -> tuple[str, tu
         lost.update(dict.fromkeys(one.name for one in due))
         if not due:
             return found[0]
-        accepted = "".join(f'"a|^{_name_on_kvm(one)}$|", ' for one in due)
+        accepted = "".join(f'"a|^{name_on_kvm(one.name)}$|", ' for one in due)
         start = found.start(1) - found.start()
         return f"{found[0][:start]}[ {accepted}{found[2].strip()} ]"
 
@@ -139,7 +139,7 @@ def _is_lost(volume: Volume, patterns: str) -> bool:
         f"/dev/disk/by-id/lvm-pv-uuid-{volume.uuid}",
         f"/dev/disk/by-partuuid/{volume.part_uuid}",
     ]
-    if _accepts(rules, [_name_on_kvm(volume), *own]):
+    if _accepts(rules, [name_on_kvm(volume.name), *own]):
         return False
     # Which of by-id, by-path and multipath's its names were on the old controller is not known.
     return "/by-" in patterns or "mpath" in patterns or _accepts(rules, [volume.name, *own])
@@ -163,8 +163,3 @@ def _accepts(rules: Sequence[tuple[bool, re.Pattern[str]]], names: Sequence[str]
             return True
         rejected = rejected or accept is False
     return not rejected
-
-
-def _name_on_kvm(volume: Volume) -> str:
-    """Return the name of a volume on virtio, whose disks are in the VM's order."""
-    return re.sub(r"^/dev/sd", "/dev/vd", volume.name)

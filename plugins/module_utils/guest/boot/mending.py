@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ..network.pinning import names_a_nic
 from ..repair import ERROR, Finding, Repair
+from .arrays import repair_restrictions
 from .drivers import KernelState
 from .examination import Examination, Guest, examine_files, examine_kernels
 from .kernels import Kernel, find_kernels
@@ -43,6 +44,7 @@ def mend(
     """
     repairs = repair_names(guest.files, examination.named)
     repairs += repair_obstacles(guest.files, examination.lvm)
+    repairs += repair_restrictions(guest.files, examination.arrays)
     if examination.loader_finding is not None and examination.esp is not None:
         repairs += add_fallback(guest.files, examination.esp, guest.architecture)
     changed = {repair.path for repair in repairs} | set(written)

@@ -49,7 +49,7 @@ def find_device_units(files: GuestFiles) -> Iterator[DeviceUnit]:
             continue
         lines = text_of(files, f"{_UNITS}/{name}").splitlines()
         # Of several the last counts.
-        settings = dict(found.groups() for found in map(_SETTING.match, lines) if found)
+        settings = {found[1]: found[2] for found in map(_SETTING.match, lines) if found}
         if "What" in settings:
             yield DeviceUnit(
                 path=f"{_UNITS}/{name}",
