@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.hypersdk.hyper2kvm.tests.support import exported
 from ansible_collections.hypersdk.hyper2kvm.tests.support.cache import cache_dir
 from ansible_collections.hypersdk.hyper2kvm.tests.support.converting import WITHOUT_FIX, Convert
 from ansible_collections.hypersdk.hyper2kvm.tests.support.exported import Exported
@@ -45,6 +46,28 @@ def test_fix_that_takes_too_long_leaves_nothing(
     assert with_argument(str(small.directory / "work" / "scratch" / "fix-manifest.json")) == []
     assert with_argument("86403") == []
     assert small.is_untouched()
+
+
+def test_fix_is_stopped_when_the_guest_can_t_be_looked_into(
+    convert: Convert, conversion_python: Path, tmp_path: Path
+) -> None:
+    disk, program = tmp_path / "encrypted.raw", tmp_path / "bin" / "hyper2kvm"
+    with disk.open("wb") as file:
+        file.truncate(24 << 20)
+    quick = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"]
+    encrypt = ["cryptsetup", "luksFormat", "-q", *quick, "--key-file", "-", str(disk)]
+    subprocess.run(encrypt, input=b"secret", check=True)
+    program.parent.mkdir()
+    program.write_text(f"#!{conversion_python}\nimport time\ntime.sleep(86404)\n")
+    program.chmod(0o755)
+    vm = exported.make(tmp_path / "web01", [disk])
+    result = convert(vm, timeout=300, executable=str(program))
+    assert result["failed"] is True
+    assert "/dev/sda is encrypted with LUKS" in result["msg"]
+    assert "without the stage fix" in result["msg"]
+    assert [finding["severity"] for finding in result["findings"]] == ["error"]
+    assert with_argument(str(vm.directory / "work" / "scratch" / "fix-manifest.json")) == []
+    assert vm.is_untouched()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -88,17 +88,6 @@ def test_a_guest_that_was_not_fixed(session: GuestSession) -> None:
     assert seen.guest["root"]["type"] == "ext4"
 
 
-def test_disks_without_a_system(session: GuestSession, tmp_path: Path) -> None:
-    disk = tmp_path / "disk.raw"
-    with disk.open("wb") as file:
-        file.truncate(8 * _MIB)
-    reading = session.read([Disk(str(disk), "raw")], timeout=600)
-    assert reading.system == ""
-    (finding,) = reading.findings
-    assert finding.severity == "error"
-    assert "No operating system" in finding.message
-
-
 def windows_disk(path: Path, services: Key) -> Disk:
     """Make a disk with as much of Windows as is looked at; FAT, since nothing here makes an NTFS."""
     tree = path.with_suffix(".tree")

@@ -77,7 +77,7 @@ def _read(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
         system = find_system(handle, storage)
         clock.lap("inspect")
         if not system.type:
-            return {"system": asdict(system), "findings": [asdict(_no_system(storage))]}
+            return {"system": asdict(system), "findings": [asdict(no_system(storage))]}
         findings, mounted = mount_guest(handle, system, storage, readonly=True)
         answer: dict[str, Any] = {
             "system": asdict(with_own_name(handle, system)),
@@ -164,7 +164,8 @@ def _root(system: System, storage: Storage) -> dict[str, str]:
     }
 
 
-def _no_system(storage: Storage) -> Finding:
+def no_system(storage: Storage) -> Finding:
+    """Return what is wrong with disks on which no operating system was found."""
     encrypted = [volume.name for volume in storage.volumes if volume.type == "crypto_LUKS"]
     if encrypted:
         return Finding(

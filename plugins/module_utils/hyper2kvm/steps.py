@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..guest.session import Reading, Repaired
+from ..guest.session import Reading, Repaired, errors
 from ..guest.subvolumes import HiddenRoot
 from ..progress_file import State
 from ..sandbox.kvm_device import kvm_works
@@ -78,6 +78,7 @@ class Steps:
         self._state = State("working copies")
         self._meter: ConversionMeter | None = None
         self._shown: HiddenRoot | None = None
+        self._unfit = threading.Event()
         self._guest = guest_session(self._workplace, plan.request.document, plan.macs)
         self.durations["preparation"] = time.monotonic() - began
 
@@ -116,15 +117,21 @@ class Steps:
     def fix(self, boot: WorkingCopy, read: Callable[[], Reading]) -> None:
         """Let hyper2kvm fix the boot disk's copy, here or in its daemon's queue.
 
+        Here it is stopped as soon as the guest is seen to be one that can't be repaired afterwards.
+
         Args:
             boot: The copy.
-            read: Gives what was seen of the guest, for one whose root hyper2kvm does not find.
+            read: Gives what was seen of the guest, once that is known.
         """
         try:
             self._fix(boot)
             return
         except RootNotFoundError as refusal:
             root = self._root_to_show(refusal, read)
+        except ConversionError:
+            if self._unfit.is_set():
+                judge_guest(read().findings)
+            raise
         self.enter("showing the root to hyper2kvm")
         self._guest.show(examined_disks([boot])[0], root, timeout=self._remaining())
         self._shown = root
@@ -136,7 +143,13 @@ class Steps:
     def _fix(self, boot: WorkingCopy) -> None:
         mark = WriteMark.of(boot.path)
         if self._plan.request.queue is None:
-            self._run("fix", [boot], stages=self._plan.stages_with_fix, writable=[boot.path])
+            self._run(
+                "fix",
+                [boot],
+                stages=self._plan.stages_with_fix,
+                writable=[boot.path],
+                cancelled=self._unfit,
+            )
         else:
             manifest = self._manifest("fix", [boot], self._plan.stages_with_fix)
             job = Job.submit(self._plan.request.queue, manifest, boot.path, self._plan.job_note)
@@ -158,7 +171,10 @@ class Steps:
     def read_guest(self, cancelled: threading.Event) -> Reading:
         """Look at the guest as it was exported."""
         disks = exported_disks(self._plan.disks, self._qemu_img)
-        return self._guest.read(disks, timeout=self._remaining(), cancelled=cancelled)
+        reading = self._guest.read(disks, timeout=self._remaining(), cancelled=cancelled)
+        if errors(reading.findings):
+            self._unfit.set()
+        return reading
 
     def repair_guest(self, copies: Sequence[WorkingCopy], reading: Reading) -> Repaired:
         """Make of a guest that hyper2kvm has fixed one that boots, or fail with what it lacks."""
@@ -269,7 +285,7 @@ class Steps:
                     readonly=[copied.path for copied in copies if copied.path not in writable],
                     timeout=self._remaining(),
                     # What goes on beside is not what the user waits for.
-                    on_progress=self._note if cancelled is None else None,
+                    on_progress=self._note if workplace is None else None,
                     cancelled=cancelled,
                 )
         except ConversionError:
