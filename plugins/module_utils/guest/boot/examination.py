@@ -18,6 +18,7 @@ from .arrays import Restriction, find_restrictions
 from .arrays import findings as array_findings
 from .disk_rules import findings as rule_findings
 from .drivers import KernelState, Lack, judge
+from .grub_package import findings as package_findings
 from .initramfs import InitramfsError
 from .kernels import Kernel, find_kernels, read_index, read_initramfs
 from .loader import fallback_finding, find_esp, find_fallback
@@ -73,7 +74,7 @@ class Examination:
         named: The devices that the guest's files name.
         lvm: What keeps LVM from its disks.
         arrays: What keeps mdadm from them.
-        rules: What is wrong with udev's rules for disks.
+        others: What is to be known of udev's rules for disks and of GRUB's package.
         esp: Where the EFI system partition is mounted, None for a BIOS guest.
         fallback: The path of the fall-back loader, None when there is none.
         loader_finding: What is wrong with a UEFI guest's boot loader.
@@ -85,7 +86,7 @@ class Examination:
     named: tuple[Named, ...]
     lvm: tuple[Obstacle, ...] = ()
     arrays: tuple[Restriction, ...] = ()
-    rules: tuple[Finding, ...] = ()
+    others: tuple[Finding, ...] = ()
     esp: str | None = None
     fallback: str | None = None
     loader_finding: Finding | None = None
@@ -93,7 +94,7 @@ class Examination:
     def findings(self) -> list[Finding]:
         """Everything that is wrong."""
         found = [*self.unreadable, *name_findings(self.named), *lvm_findings(self.lvm)]
-        found += (*array_findings(self.arrays), *self.rules)
+        found += (*array_findings(self.arrays), *self.others)
         if not self.kernels:
             found.append(_no_kernel())
         for state in self.states:
@@ -171,7 +172,7 @@ def examine_files(guest: Guest, examination: Examination) -> Examination:
         named=find_named(guest.files, guest.storage, guest.root_device, guest.original_fstab),
         lvm=find_obstacles(guest.files, guest.storage),
         arrays=find_restrictions(guest.files, guest.storage),
-        rules=tuple(rule_findings(guest.files)),
+        others=(*rule_findings(guest.files), *package_findings(guest.files)),
         esp=esp,
         fallback=fallback,
         loader_finding=finding,
