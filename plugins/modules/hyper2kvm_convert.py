@@ -527,9 +527,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.errors import Hyper2KvmError
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.conversion import convert
-from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.installation import (
-    MEASURED_VERSION,
-)
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.hyper2kvm.plan import (
     Request,
     make_plan,
@@ -567,12 +564,6 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             domain_uuid=parameters["domain_uuid"] or "",
         )
     )
-    if plan.installation.version != MEASURED_VERSION:
-        module.warn(
-            f"hyper2kvm {plan.installation.version} runs; this collection was measured on {MEASURED_VERSION}."
-        )
-    if plan.request.isolation == "none":
-        module.warn("isolation: none lets hyper2kvm reach the disks of this conversion host.")
     for note in plan.notes():
         module.warn(note)
     earlier = None if plan.dry_run else plan.earlier_result()

@@ -17,7 +17,7 @@ from .derived_manifest import enabled_stages
 from .disks import SourceDisk, source_disks
 from .errors import ConversionError
 from .hooks import check_hooks
-from .installation import Installation, find_installation
+from .installation import MEASURED_VERSION, Installation, find_installation
 from .outputs import output_path
 from .profile import with_profile
 from .queue import Queue, check_queue
@@ -137,6 +137,13 @@ class Plan:
     def notes(self) -> list[str]:
         """Return what the user should know beforehand, a sentence each."""
         notes = []
+        version = self.installation.version
+        if version != MEASURED_VERSION:
+            notes.append(
+                f"hyper2kvm {version} runs; this collection was measured on {MEASURED_VERSION}."
+            )
+        if self.request.isolation == "none":
+            notes.append("isolation: none lets hyper2kvm reach the disks of this conversion host.")
         convert = self.request.document.get("pipeline", {}).get("convert", {})
         if self.compress and convert.get("compress_level") is not None:
             notes.append(

@@ -78,6 +78,17 @@ def test_what_can_t_be_had_is_said(directory: Path) -> None:
     assert "vdi" in note
 
 
+def test_what_is_at_the_user_s_own_risk_is_said(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert plan(directory).notes() == []
+    (note,) = plan(directory, isolation="none").notes()
+    assert "reach the disks" in note
+    monkeypatch.setattr(plans, "MEASURED_VERSION", "0.1.9")
+    (note,) = plan(directory).notes()
+    assert "measured on 0.1.9" in note
+
+
 def test_what_makes_another_result_and_what_does_not(directory: Path) -> None:
     same = plan(directory).fingerprint
     queue = Queue(directory / "queue", 1.0)
