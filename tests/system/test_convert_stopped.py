@@ -63,7 +63,7 @@ def test_fix_is_stopped_when_the_guest_can_t_be_looked_into(
     vm = exported.make(tmp_path / "web01", [disk])
     result = convert(vm, timeout=300, executable=str(program))
     assert result["failed"] is True
-    assert "/dev/sda is encrypted with LUKS" in result["msg"]
+    assert "LUKS encrypts /dev/sda" in result["msg"]
     assert "without the stage fix" in result["msg"]
     assert [finding["severity"] for finding in result["findings"]] == ["error"]
     assert with_argument(str(vm.directory / "work" / "scratch" / "fix-manifest.json")) == []

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,12 @@ def _read(request: dict[str, Any], clock: Clock) -> dict[str, Any]:
         system = find_system(handle, storage)
         clock.lap("inspect")
         if not system.type:
-            return {"system": asdict(system), "findings": [asdict(no_system(storage))]}
+            encrypted = [one.name for one in storage.volumes if one.type == "crypto_LUKS"]
+            return {
+                "system": asdict(system),
+                "encrypted": encrypted,
+                "findings": [asdict(no_system(encrypted))],
+            }
         findings, mounted = mount_guest(handle, system, storage, readonly=True)
         answer: dict[str, Any] = {
             "system": asdict(with_own_name(handle, system)),
@@ -164,14 +170,17 @@ def _root(system: System, storage: Storage) -> dict[str, str]:
     }
 
 
-def no_system(storage: Storage) -> Finding:
-    """Return what is wrong with disks on which no operating system was found."""
-    encrypted = [volume.name for volume in storage.volumes if volume.type == "crypto_LUKS"]
+def no_system(encrypted: Sequence[str]) -> Finding:
+    """Return what is wrong with disks that no operating system was found on.
+
+    Args:
+        encrypted: The names of the volumes that it may be in.
+    """
     if encrypted:
         return Finding(
             ERROR,
             "/",
-            f"The guest's root can't be looked at: {', '.join(encrypted)} is encrypted with LUKS.",
+            f"The guest's root can't be looked at, since LUKS encrypts {', '.join(encrypted)}.",
             "Prepare the guest for virtio before the export and convert it without the stage fix.",
         )
     return Finding(

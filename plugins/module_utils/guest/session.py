@@ -57,6 +57,15 @@ class Reading:
         return found
 
     @property
+    def ends_fix(self) -> bool:
+        """Whether FIX is in vain, since the guest can't be looked into or repaired after it.
+
+        Where there is no system at all FIX finds that out by itself, and its log says how.
+        """
+        has_system = bool(self.system or self.document["encrypted"])
+        return has_system and bool(errors(self.findings))
+
+    @property
     def hidden_root(self) -> HiddenRoot | None:
         """Its root, if that is on a subvolume that has to be known to be found."""
         found = self.document.get("hidden_root")

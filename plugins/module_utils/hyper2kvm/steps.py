@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..guest.session import Reading, Repaired, errors
+from ..guest.session import Reading, Repaired
 from ..guest.subvolumes import HiddenRoot
 from ..progress_file import State
 from ..sandbox.kvm_device import kvm_works
@@ -172,7 +172,7 @@ class Steps:
         """Look at the guest as it was exported."""
         disks = exported_disks(self._plan.disks, self._qemu_img)
         reading = self._guest.read(disks, timeout=self._remaining(), cancelled=cancelled)
-        if errors(reading.findings):
+        if reading.ends_fix:
             self._unfit.set()
         return reading
 

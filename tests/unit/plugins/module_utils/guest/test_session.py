@@ -22,6 +22,7 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.repair im
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.guest.session import (
     GuestError,
     GuestSession,
+    Reading,
     errors,
 )
 
@@ -119,3 +120,21 @@ def test_it_runs_out_of_the_zip_that_ansible_sends(tmp_path: Path) -> None:
 def test_only_errors_make_a_conversion_fail() -> None:
     warning, error = Finding("warning", "/", "w", ""), Finding("error", "/", "e", "")
     assert errors([warning, error]) == (error,)
+
+
+@pytest.mark.parametrize(
+    ("system", "encrypted", "severities", "ends"),
+    [
+        ("", ["/dev/sda2"], ["error"], True),
+        ("linux", [], ["warning", "error"], True),
+        ("linux", [], ["warning"], False),
+        # hyper2kvm says itself that it finds none, and how it looked.
+        ("", [], ["error"], False),
+    ],
+)
+def test_when_fix_is_in_vain(
+    system: str, encrypted: list[str], severities: list[str], ends: bool
+) -> None:
+    document = {"system": {"type": system}, "encrypted": encrypted}
+    findings = tuple(Finding(severity, "/", "", "") for severity in severities)
+    assert Reading(document, findings, ()).ends_fix is ends
