@@ -122,6 +122,24 @@ def test_what_stays_broken_fails_with_the_reason(small_vcenter: Vcsim, tmp_path:
     assert again["bytes_transferred"] == again["disks"][1]["size"]
 
 
+def test_a_failure_elsewhere_lets_no_damaged_disk_pass(
+    small_vcenter: Vcsim, small_inventory: dict[str, Any], tmp_path: Path
+) -> None:
+    """The one disk arrives damaged, then the other one's transfer fails for good."""
+    small_vcenter.set_faults(
+        [
+            {"kind": "flip", "file": 0, "offset": 3_000_000, "manifest": "original"},
+            {"kind": "wrong_certificate", "file": 1},
+        ]
+    )
+    result = export(small_vcenter, tmp_path, parallel=1)
+    assert result["failed"] and "showed a certificate" in result["msg"], result
+    assert recorded(tmp_path) == [] and "small01-disk1.vmdk" not in names_in(tmp_path)
+    small_vcenter.set_faults([])
+    assert export(small_vcenter, tmp_path)["changed"] is True
+    assert digests_in(tmp_path) == source_digests(small_inventory)
+
+
 @pytest.mark.parametrize("how", ["expire", "session"])
 def test_a_lost_lease_is_replaced(
     small_vcenter: Vcsim, small_inventory: dict[str, Any], tmp_path: Path, how: str

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -40,9 +40,22 @@ def fetch_items(
     *,
     progress: Progress,
     cancellation: Cancellation,
+    sent: Callable[[], Mapping[str, tuple[str, str]]],
     warn: Callable[[str], None],
 ) -> list[ExportedFile]:
     """Fetch what the account doesn't hold as finished yet, and return all, in order.
+
+    A file that is not what the host says it has sent is returned too, but dropped.
+
+    Args:
+        items: What the lease offers.
+        source: The VM.
+        request: Where to, and how.
+        account: Of the finished files.
+        progress: Told how far each file is.
+        cancellation: Gives up all transfers.
+        sent: Returns (algorithm, hex digest) of what the host has sent so far, by device key.
+        warn: Told about each failed try.
 
     Raises:
         Hyper2KvmError: One could not be fetched; the others are given up then.
@@ -74,19 +87,32 @@ def fetch_items(
         return kept
 
     with ThreadPoolExecutor(workers, thread_name_prefix="fetch") as pool:
-        futures = [pool.submit(one, item) for item in items]
+        futures = {pool.submit(one, item): item for item in items}
         try:
             for future in as_completed(futures):
-                account.add(future.result())
+                file = future.result()
+                # Before it is on record: what breaks another file must not let this one pass.
+                if differs(futures[future], file, sent()):
+                    account.drop(file)
+                else:
+                    account.add(file)
         except BaseException as error:
             cancellation.cancel()
             for future in futures:
                 future.cancel()
             if isinstance(error, Cancelled):
                 pool.shutdown(wait=True)
-                _raise_cause(futures)
+                _raise_cause(list(futures))
             raise
     return [future.result() for future in futures]
+
+
+def differs(item: ExportItem, file: ExportedFile, sent: Mapping[str, tuple[str, str]]) -> bool:
+    """Tell whether a file is not what the host says it has sent; False where that can't be told."""
+    algorithm, digest = sent.get(item.url.key, ("", ""))
+    own_algorithm, _colon, own_digest = file.checksum.partition(":")
+    comparable = digest and algorithm.replace("-", "").lower() == own_algorithm
+    return bool(comparable and digest != own_digest)
 
 
 def _raise_cause(futures: Sequence[Future[ExportedFile]]) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from ..progress_file import State, progress_written
@@ -18,10 +18,10 @@ from ..vsphere.errors import LeaseLost, VSphereError, sentence
 from ..vsphere.lease import ExportLease
 from . import names
 from .account import Account
-from .devices import ExportItem, match_urls
+from .devices import match_urls
 from .directory import PROGRESS_FILE
 from .errors import ExportError
-from .fetching import fetch_items
+from .fetching import differs, fetch_items
 from .ova import pack
 from .package import write_package
 from .record import ExportedFile, Record, is_intact, read_record
@@ -158,16 +158,18 @@ def _under_lease(
                     account,
                     progress=progress,
                     cancellation=cancellation,
+                    sent=lease.checksums,
                     warn=warn,
                 )
             except Cancelled:
                 lease.check()
                 raise
             lease.check()
-            differing = _differing(lease.checksums(), items, files)
+            sent = lease.checksums()
+            differing = [file for item, file in zip(items, files) if differs(item, file, sent)]
             if not differing:
                 break
-            for file in differing:
+            for file in differing:  # such as the host could not tell of before
                 account.drop(file)
             listed = ", ".join(file.name for file in differing)
             if tries == _TRIES:
@@ -200,19 +202,3 @@ def _ask_for_lease(source: Source) -> Any:
         raise VSphereError(
             f"vCenter refused to export {source.vm.name}: {sentence(fault)}."
         ) from fault
-
-
-def _differing(
-    offered: Mapping[str, tuple[str, str, int]],
-    items: Sequence[ExportItem],
-    files: Sequence[ExportedFile],
-) -> list[ExportedFile]:
-    """Return the files that are not what the host says it has sent, where it can tell."""
-    differing = []
-    for item, file in zip(items, files):
-        algorithm, digest, _size = offered.get(item.url.key, ("", "", 0))
-        own_algorithm, _colon, own_digest = file.checksum.partition(":")
-        comparable = digest and algorithm.replace("-", "").lower() == own_algorithm
-        if comparable and digest != own_digest:
-            differing.append(file)
-    return differing

@@ -115,8 +115,8 @@ class ExportLease:
         if self.lost:
             raise LeaseLost(f"The export lease of {self._vm_name} is gone: {self.lost}.")
 
-    def checksums(self) -> dict[str, tuple[str, str, int]]:
-        """Return what the host says it has sent: (algorithm, hex digest, bytes) by device key.
+    def checksums(self) -> dict[str, tuple[str, str]]:
+        """Return what the host says it has sent so far: (algorithm, hex digest) by device key.
 
         Not every host can tell; then it is empty. Call it before the lease completes.
         """
@@ -125,7 +125,6 @@ class ExportLease:
                 str(entry.key): (
                     str(entry.checksumType or "sha1"),
                     str(entry.checksum or entry.sha1 or "").lower(),
-                    int(entry.size or 0),
                 )
                 for entry in self._lease.HttpNfcLeaseGetManifest() or ()
             }
