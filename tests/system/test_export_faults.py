@@ -233,6 +233,33 @@ def test_disk_full_in_the_middle(small_vcenter: Vcsim, tmp_path: Path) -> None:
         subprocess.run(["umount", str(full)], check=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("small01-disk1.vmdk", {}),
+        ("small01.ovf", {}),
+        ("small01.mf", {}),
+        ("export.json", {}),
+        ("work", {"working_copies": True}),
+        ("small01.ova", {"format": "ova"}),
+        ("old.part", {}),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_named(
+    small_vcenter: Vcsim, tmp_path: Path, name: str, options: dict[str, Any]
+) -> None:
+    """Not the connection is at fault; what stands in the way is told, and stays."""
+    obstacle = tmp_path / name
+    if name == "work":
+        obstacle.write_text("a file where a directory is to be")
+    else:
+        (obstacle / "full").mkdir(parents=True)
+    result = export(small_vcenter, tmp_path, **options)
+    assert result["failed"] and f"{obstacle} can't be used: " in result["msg"], result
+    assert obstacle.exists()
+    assert "completed" not in lease_ends(small_vcenter) or name == "small01.ova"
+
+
 def start(vcenter: Vcsim, dest: Path) -> subprocess.Popen[str]:
     """Start the module and return when its first disk is under way."""
     process = subprocess.Popen(

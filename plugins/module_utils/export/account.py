@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from ..local_files import local
 from .record import FILE_NAME, ExportedFile, Record, is_intact, read_record, write_record
 from .request import ExportRequest
 from .source import Source
@@ -47,7 +48,8 @@ class Account:
                 and is_intact(request.directory, file)
             }
         # From here on nothing may speak for files that are about to be replaced.
-        (request.directory / FILE_NAME).unlink(missing_ok=True)
+        with local(request.directory / FILE_NAME):
+            (request.directory / FILE_NAME).unlink(missing_ok=True)
         if self._files or self._guest_networks:
             self._write(self._files.values(), complete=False)
 
@@ -63,7 +65,9 @@ class Account:
     def drop(self, file: ExportedFile) -> None:
         """Note that a file is not what it should be; it is removed, to be fetched anew."""
         self._files.pop(file.name, None)
-        (self._request.directory / file.name).unlink(missing_ok=True)
+        path = self._request.directory / file.name
+        with local(path):
+            path.unlink(missing_ok=True)
         self._write(self._files.values(), complete=False)
 
     def close(
@@ -109,5 +113,6 @@ class Account:
             members=tuple(members),
             guest_networks=self._guest_networks,
         )
-        write_record(self._request.directory, record)
+        with local(self._request.directory / FILE_NAME):
+            write_record(self._request.directory, record)
         return record

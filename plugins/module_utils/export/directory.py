@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..local_files import local
 from .errors import ExportError
 
 _LOCK = ".export.lock"
@@ -44,7 +45,8 @@ def held(directory: Path) -> Iterator[None]:
                 action="Wait for it to end, or name another directory.",
             ) from None
         for leftover in directory.glob("*.part"):
-            leftover.unlink()
+            with local(leftover):
+                leftover.unlink()
         yield
     finally:
         os.close(lock)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from ..local_files import local
 from ..transfer.cancel import Cancellation
 from ..transfer.download import Conditions, Download, Fetched, fetch
 from ..transfer.errors import Cancelled
@@ -76,12 +77,13 @@ def fetch_items(
         if kept is None:
             return _exported(item, fetch(_download(item, copy, source, request), conditions))
         if copy is not None and not is_fresh_copy(copy, kept.checksum):
-            decode_file(
-                request.directory / item.name,
-                copy,
-                on_progress=lambda _done, _total: cancellation.check(),
-            )
-            note_copy(copy, kept.checksum)
+            with local(copy):
+                decode_file(
+                    request.directory / item.name,
+                    copy,
+                    on_progress=lambda _done, _total: cancellation.check(),
+                )
+                note_copy(copy, kept.checksum)
         if item.disk is not None:
             progress.reach(item.name, item.disk.capacity)
         return kept
@@ -127,7 +129,8 @@ def _copy_wanted(item: ExportItem, request: ExportRequest) -> Path | None:
     if not request.working_copies or item.disk is None:
         return None
     copy = working_copy_of(request, item.index)
-    copy.parent.mkdir(mode=0o700, exist_ok=True)
+    with local(copy.parent):
+        copy.parent.mkdir(mode=0o700, exist_ok=True)
     return copy
 
 

@@ -15,10 +15,11 @@ import hashlib
 import os
 import tarfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ..local_files import local
 from .record import ExportedFile
 
 _PIECE = 1 << 20  # bytes moved at a time
@@ -65,11 +66,11 @@ def pack(
         compress: Whether the archive is compressed with gzip.
 
     Raises:
-        OSError: The archive can't be written.
+        LocalFileError: The archive can't be written.
     """
     part = directory / f"{name}.part"
     try:
-        with ExitStack() as stack:
+        with local(directory / name), ExitStack() as stack:
             raw = stack.enter_context(part.open("wb"))
             os.chmod(part, 0o600)
             digested = _DigestedFile(raw, algorithm)
@@ -84,9 +85,10 @@ def pack(
                 archive.close()
             raw.flush()
             os.fsync(raw.fileno())
-        part.replace(directory / name)
+            part.replace(directory / name)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
     return ExportedFile(name, "ova", digested.size, f"{algorithm}:{digested.hexdigest()}")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..atomic import write_text
+from ..local_files import local
 from ..vsphere.descriptor import OvfFile, create_descriptor
 from . import names
 from .checksum_file import render_checksums
@@ -35,7 +36,7 @@ def write_package(
 
     Raises:
         VSphereError: vCenter can't describe the VM.
-        OSError: A file can't be written.
+        LocalFileError: A file can't be written.
     """
     base = names.base_name(source.vm)
     text = create_descriptor(
@@ -56,7 +57,8 @@ def write_package(
 
 
 def _write(directory: Path, name: str, kind: str, text: str, algorithm: str) -> ExportedFile:
-    write_text(directory / name, text)
+    with local(directory / name):
+        write_text(directory / name, text)
     data = text.encode()
     checksum = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
     return ExportedFile(name, kind, len(data), checksum)

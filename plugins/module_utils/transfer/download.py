@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -13,10 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ..local_files import local_error
 from ..vmdk.header import VmdkError, WrongDisk
 from ..vmdk.working_copy import forget_copy, note_copy
 from .cancel import Cancellation
-from .errors import DiskFull, TransferError
+from .errors import TransferError
 from .http_body import Endpoint, open_body
 from .pace import Pace
 from .progress import Progress
@@ -71,7 +71,7 @@ def fetch(download: Download, conditions: Conditions) -> Fetched:
         TransferError: It failed each time.
         CertificateError: The server is not the one that the lease names; not tried again.
         WrongDisk: The stream holds a disk of another size; not tried again.
-        DiskFull, OSError: A file can't be written; not tried again.
+        LocalFileError: A file can't be written; not tried again.
         Cancelled: The export was given up.
     """
     attempt = 1
@@ -132,12 +132,8 @@ def _fetch_once(download: Download, conditions: Conditions) -> Fetched:
         os.replace(part, download.path)
         complete = True
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(
-                f"The disk is full: {download.path.parent} has no room for {download.path.name}.",
-                action="Make room there or name another directory, then run the task again.",
-            ) from error
-        raise
+        # The network's have become TransferErrors.
+        raise local_error(error, download.path) from error
     finally:
         if not complete:
             conditions.progress.add(-received)

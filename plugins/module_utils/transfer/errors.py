@@ -14,7 +14,3 @@ class TransferError(Hyper2KvmError):
 
 class Cancelled(Hyper2KvmError):
     """The transfer was given up because something else failed."""
-
-
-class DiskFull(Hyper2KvmError):
-    """There is no room for what is being written."""
