@@ -4,7 +4,9 @@
 """A guest that enforces an SELinux policy: Debian's default one, every file labelled.
 
 A file that is written without its label is one that this guest's programs may
-not read. It tells the labels of what a conversion writes to on its console.
+not read. It tells the labels of what a conversion writes to on its console. A
+module of the guest's own lets the service of the tests listen, as whoever runs
+a service on a port of his own has to add one.
 """
 
 from __future__ import annotations
@@ -38,6 +40,15 @@ LABELLED = (
     "/boot/grub/grub.cfg",
 )
 
+# systemd labels the socket as the program that it starts: hostname(1), which has no business
+# in a network. CIL: https://github.com/SELinuxProject/selinux/tree/main/secilc/docs
+_POLICY_MODULE = """\
+(allow hostname_t unreserved_port_t (tcp_socket (name_bind)))
+(allow hostname_t node_t (tcp_socket (node_bind)))
+(allow hostname_t self (tcp_socket (getattr getopt ioctl read shutdown write)))
+(allow init_t hostname_t (tcp_socket
+    (accept bind create getattr getopt ioctl listen read setopt shutdown write)))
+"""
 _COMMAND_LINE = f"security=selinux {system.CONSOLE}"
 
 
@@ -54,6 +65,10 @@ def _make_boot(work: Path, raw: Path) -> int:
     system.make_initramfs(tree, version, debian_bios.INITRAMFS_MODULES, "ext4")
     system.write(tree, "/etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=default\n")
     system.write(tree, "/etc/facts-labels", "".join(f"{path}\n" for path in LABELLED))
+    system.write(tree, "/usr/local/share/selinux/answer.cil", _POLICY_MODULE)
+    namespace.run_inside(
+        tree, "semodule -n -s default -i /usr/local/share/selinux/answer.cil", seconds=600
+    )
     disk.install_grub_files(tree)
     menu = assemble.grub_menu(
         tree, modules=["part_msdos", "ext2"], root="/dev/sda1", command_line=_COMMAND_LINE

@@ -112,7 +112,6 @@ def running(
     boot_disk: Path | None = None,
     data_disk: Path | None = None,
     way: str = "",
-    frames: bool = False,
 ) -> Iterator[Machine]:
     """Run a guest until the block ends.
 
@@ -122,10 +121,8 @@ def running(
         boot_disk: Another image in place of its boot disk, such as a converted one.
         data_disk: Another image in place of its data disk.
         way: The network configuration that is in force, of a guest with several.
-        frames: Whether its addresses are asked for by ARP, as they always are in a VLAN.
     """
     vlan = guest.way(way).vlan if way else 0
-    framed = frames or bool(vlan)
     nics = guest.way(way).nics if way else guest.nics
     disks = (boot_disk or guest.boot.raw, data_disk or guest.data.raw)
     with ExitStack() as stack:
@@ -133,12 +130,12 @@ def running(
         console = scratch / "console.log"
         console.touch()
         wires = Wires(
-            ports={nic.mac: _free_port() for nic in nics if not framed},
-            ssh_ports={nic.mac: _free_port() for nic in nics if not framed},
+            ports={nic.mac: _free_port() for nic in nics if not vlan},
+            ssh_ports={nic.mac: _free_port() for nic in nics if not vlan},
             sockets={
                 nic.mac: (scratch / f"guest-{number}", scratch / f"ours-{number}")
                 for number, nic in enumerate(nics)
-                if framed
+                if vlan
             },
         )
         listening = {}

@@ -65,9 +65,6 @@ BUILDERS: dict[str, Callable[[], Guest]] = {
     debian_selinux.NAME: debian_selinux.build,
 }
 
-# Guests whose policy lets no service of the tests' listen, on ESXi neither: they are asked by ARP.
-_ASKED_BY_ARP = (debian_selinux.NAME,)
-
 # Seconds; emulated, on a machine that others keep busy.
 _BOOT_PATIENCE = 900.0
 # After its login a guest has this long until its addresses answer, whoever converted it.
@@ -104,7 +101,6 @@ def boot(guest: Guest, step: str, way: str, converted: Converted | None, *, hard
         boot_disk=Path(converted.boot) if converted else None,
         data_disk=Path(converted.data) if converted else None,
         way=way,
-        frames=guest.name in _ASKED_BY_ARP,
     ) as running:
         try:
             seen = running.wait_for(f"{guest.login_pattern}|{machine.STRANDED}", _BOOT_PATIENCE)
