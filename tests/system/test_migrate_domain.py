@@ -48,12 +48,13 @@ def variables(
         "migrate_python_interpreter": str(conversion_python),
         "migrate_libvirt_uri": libvirtd.uri,
         "migrate_power_off": True,
-        "migrate_boot_check": False,
-        "migrate_define": True,
         "migrate_network_map": {"*": "lan"},
         "migrate_storage_pool": "images",
-        "migrate_start": True,
-        "migrate_autostart": True,
+        # Text, as -e NAME=true on the command line makes it.
+        "migrate_boot_check": "false",
+        "migrate_define": "true",
+        "migrate_start": "true",
+        "migrate_autostart": "true",
     }
 
 
@@ -138,13 +139,13 @@ def test_defined_started_left_alone_and_rolled_back(
         assert refused.returncode != 0
         assert "run the entry point rollback first" in refused.output
 
-    undone = run(variables, tmp_path, "rollback", migrate_rollback_power_on_source=True)
+    undone = run(variables, tmp_path, "rollback", migrate_rollback_power_on_source="true")
     assert undone.returncode == 0, undone.output
     assert undone.result(VM)["stages"]["rollback"]["source_started"] is True
     assert libvirtd.virsh("list", "--all", "--name").split() == []
     assert {path.name for path in out.glob("*.qcow2")} == images
     assert digests(directory) == evidence
-    once_more = run(variables, tmp_path, "rollback", migrate_rollback_power_on_source=True)
+    once_more = run(variables, tmp_path, "rollback", migrate_rollback_power_on_source="true")
     assert (once_more.returncode, once_more.changed()) == (0, 0)
 
 
