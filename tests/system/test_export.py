@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import subprocess
 import xml.etree.ElementTree as ET
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,20 @@ def test_a_changed_vm_is_exported_anew(small_vcenter: Vcsim, tmp_path: Path) -> 
     small_vcenter.touch("small01")
     assert export(small_vcenter, tmp_path)["changed"] is True
     assert lease_ends(small_vcenter) == ["completed", "completed"]
+
+
+def test_what_vsphere_cannot_tell_apart_is_exported_anew(
+    small_inventory: dict[str, Any], tmp_path: Path
+) -> None:
+    inventory = deepcopy(small_inventory)
+    for machine in inventory["vms"]:
+        for disk in machine["disks"]:
+            disk["no_content_id"] = True
+    with Vcsim(inventory) as vcenter:
+        first = export(vcenter, tmp_path)
+        again = export(vcenter, tmp_path)
+    assert again["changed"] is True
+    assert again["bytes_transferred"] == first["bytes_transferred"] > 0
 
 
 def test_check_mode_asks_for_no_lease(small_vcenter: Vcsim, tmp_path: Path) -> None:

@@ -164,6 +164,21 @@ def test_a_lost_lease_is_replaced(
     assert len(ends) == 2 and ends[-1] == "completed", ends
 
 
+def test_a_vm_that_changes_without_its_lease_is_not_taken_for_the_same(
+    small_vcenter: Vcsim, small_inventory: dict[str, Any], tmp_path: Path
+) -> None:
+    expiry = {"kind": "lease_expire", "file": 0, "after_percent": 60, "count": 1}
+    small_vcenter.set_faults([expiry, {**SLOW, "count": 1}])
+    process = start(small_vcenter, tmp_path)
+    small_vcenter.touch("small01")
+    result = json.loads(process.communicate(timeout=60)[0])
+    assert result["failed"] and "small01 may have changed" in result["msg"], result
+    small_vcenter.set_faults([])
+    again = export(small_vcenter, tmp_path)
+    assert again["bytes_transferred"] == sum(disk["size"] for disk in again["disks"])
+    assert digests_in(tmp_path) == source_digests(small_inventory)
+
+
 def test_a_short_lease_is_kept_alive(small_inventory: dict[str, Any], tmp_path: Path) -> None:
     with Vcsim(small_inventory, [SLOW], lease_timeout=3) as vcenter:
         result = export(vcenter, tmp_path)

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"crypto/md5"
 	"fmt"
 	"path"
 
@@ -36,6 +37,9 @@ func (b *builder) devices(spec vmSpec, host *object.HostSystem) (object.VirtualD
 		backing := device.Backing.(*types.VirtualDiskFlatVer2BackingInfo)
 		setDefault(&disk.Mode, backing.DiskMode)
 		backing.DiskMode, backing.Sharing = disk.Mode, disk.Sharing
+		if !disk.NoContentID {
+			backing.ContentId = fmt.Sprintf("%x", md5.Sum([]byte(backing.FileName)))
+		}
 		label(device, fmt.Sprintf("Hard disk %d", i+1), disk.Label)
 		devices = append(devices, device)
 	}

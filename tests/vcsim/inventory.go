@@ -49,12 +49,13 @@ type vmSpec struct {
 }
 
 type diskSpec struct {
-	Path       string `json:"path"`
-	Capacity   int64  `json:"capacity"` // bytes; from the VMDK's header when 0
-	Label      string `json:"label"`
-	Controller string `json:"controller"` // pvscsi, lsilogic, lsilogic-sas, buslogic, sata, nvme
-	Mode       string `json:"mode"`       // vSphere's diskMode; persistent when empty
-	Sharing    string `json:"sharing"`    // vSphere's sharing: sharingMultiWriter
+	Path        string `json:"path"`
+	Capacity    int64  `json:"capacity"` // bytes; from the VMDK's header when 0
+	Label       string `json:"label"`
+	Controller  string `json:"controller"`    // pvscsi, lsilogic, lsilogic-sas, buslogic, sata, nvme
+	Mode        string `json:"mode"`          // vSphere's diskMode; persistent when empty
+	Sharing     string `json:"sharing"`       // vSphere's sharing: sharingMultiWriter
+	NoContentID bool   `json:"no_content_id"` // whether vSphere can't tell contents apart
 }
 
 type nicSpec struct {

@@ -62,7 +62,7 @@ class Record:
 
     def is_of(self, identity: Mapping[str, Any], checksum_algorithm: str) -> bool:
         """Tell whether its files are those of this VM in this state, with these digests."""
-        return self.identity == identity and self.checksum_algorithm == checksum_algorithm
+        return self.checksum_algorithm == checksum_algorithm and same_state(self.identity, identity)
 
     def seen_networks(self) -> dict[str, GuestNetwork]:
         """Return guest_networks as they were read."""
@@ -72,7 +72,7 @@ class Record:
 def identity_of(vm: Vm, vcenter_uuid: str) -> dict[str, Any]:
     """Return what must be the same for an export to be that of this VM, unchanged.
 
-    A disk's contentId changes when the disk is opened for writing, changeVersion with the VM's
+    A disk's contentId changes with what is written to the disk, changeVersion with the VM's
     configuration.
     """
     return {
@@ -80,8 +80,26 @@ def identity_of(vm: Vm, vcenter_uuid: str) -> dict[str, Any]:
         "moid": vm.moid,
         "instance_uuid": vm.instance_uuid,
         "change_version": vm.change_version,
-        "disks": [[disk.key, disk.capacity, disk.content_id] for disk in vm.disks],
+        "disks": [
+            {
+                "key": disk.key,
+                "capacity": disk.capacity,
+                "file": disk.file,
+                "content_id": disk.content_id,
+            }
+            for disk in vm.disks
+        ],
     }
+
+
+def same_state(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Tell whether two identities are of one VM whose disks hold the same; False in doubt.
+
+    vSphere leaves contentId out where it has none: then nobody knows what was written in between,
+    except to the disks of a snapshot, which nobody writes.
+    """
+    known = now.get("snapshot") or all(disk["content_id"] for disk in now["disks"])
+    return bool(known and before == now)
 
 
 def read_record(directory: Path) -> Record | None:

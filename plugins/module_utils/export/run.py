@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..progress_file import State, progress_written
@@ -15,6 +16,7 @@ from ..transfer.errors import Cancelled
 from ..transfer.progress import Progress
 from ..vsphere.connection import renew
 from ..vsphere.errors import LeaseLost, VSphereError, sentence
+from ..vsphere.facts import read_vm
 from ..vsphere.lease import ExportLease
 from . import names
 from .account import Account
@@ -24,7 +26,7 @@ from .errors import ExportError
 from .fetching import differs, fetch_items
 from .ova import pack
 from .package import write_package
-from .record import ExportedFile, Record, is_intact, read_record
+from .record import ExportedFile, Record, is_intact, read_record, same_state
 from .request import ExportRequest
 from .source import Source
 
@@ -130,7 +132,18 @@ def _under_leases(
                 raise lost from None
             warn(f"{lost.message} Asking for a new lease; what is finished is kept.")
             renew(source.instance, source.vcenter)
+            _check_unchanged(source)
             leases += 1
+
+
+def _check_unchanged(source: Source) -> None:
+    """Raise ExportError unless the VM is as it was: without a lease anybody may start it."""
+    now = replace(source, vm=read_vm(source.instance, source.managed_object, source.snapshot))
+    if not same_state(source.identity, now.identity):
+        raise ExportError(
+            f"{source.vm.name} may have changed since its export lease was lost.",
+            action="Run the task again; every disk is fetched anew.",
+        )
 
 
 def _under_lease(

@@ -44,11 +44,20 @@ def test_what_cannot_be_read_is_no_record(tmp_path: Path, text: str) -> None:
         vm(disk(0, content_id="ffffffff")),
         vm(disk(0, capacity=2 << 20)),
         vm(disk(0), disk(1)),
+        vm(disk(0, file="[ds1] web01/web01-000001.vmdk")),
         vm(disk(0), instance_uuid="other"),
     ],
 )
 def test_whatever_may_change_the_disks_changes_the_identity(changed: object) -> None:
     assert not RECORD.is_of(identity_of(changed, "vc"), "sha256")  # type: ignore[arg-type]
+
+
+def test_what_nobody_can_tell_apart_is_not_the_same() -> None:
+    unknown = identity_of(vm(disk(0), disk(1, content_id="")), "vc")
+    assert not replace(RECORD, identity=unknown).is_of(unknown, "sha256")
+    # Nobody writes to the disks of a snapshot.
+    through = {**unknown, "snapshot": "snapshot-7"}
+    assert replace(RECORD, identity=through).is_of(through, "sha256")
 
 
 def test_a_rename_or_another_host_does_not() -> None:
