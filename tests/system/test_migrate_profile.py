@@ -107,7 +107,9 @@ def test_what_hyperexport_saved_goes_the_whole_way(
         migrate_profile="quick-export",
         # No guest is on these disks that could be fixed or booted.
         migrate_stages=["convert", "validate"],
-        migrate_boot_check=False,
+        # Text, as -e NAME=false on the command line makes it.
+        migrate_boot_check="false",
+        migrate_define="false",
     )
     assert outcome.returncode == 0, outcome.output
     place = tmp_path / "small01"
