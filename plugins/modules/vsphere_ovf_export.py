@@ -84,13 +84,15 @@ options:
   resume:
     description:
       - Whether disks are kept that an earlier, interrupted export of the VM in the same state finished.
+      - The state is told by the VM's C(changeVersion) and the C(contentId) of each disk. Where vSphere
+        has no C(contentId) for a disk, and it is none of a snapshot, nothing is kept.
       - A file is always fetched from its beginning; ESXi can't send part of one.
     type: bool
     default: true
   verify:
     description:
-      - Whether the files of an export that is already there are read again and their digests compared.
-        One that has changed is fetched anew.
+      - Whether the files of an export that is already there, complete or not, are read again and
+        their digests compared. A disk that has changed is fetched anew.
       - Without it only their sizes are looked at, which takes no time.
     type: bool
     default: false
@@ -124,6 +126,7 @@ options:
     description:
       - Whether an export is refused that may not fit the filesystem of O(dest).
       - What the VM's disks occupy on their datastore is taken as the bound, and once more for O(working_copies).
+        Disks that are kept need no room again.
         An export is smaller, since it is compressed. Set this to V(false) where you know that it fits.
     type: bool
     default: true

@@ -335,6 +335,28 @@ def test_after_kill_9_the_next_run_goes_on(
     assert names_in(tmp_path) == COMPLETE
 
 
+def test_after_kill_9_verify_looks_into_what_is_kept(
+    small_vcenter: Vcsim, small_inventory: dict[str, Any], tmp_path: Path
+) -> None:
+    small_vcenter.set_faults([SLOW])
+    process = start(small_vcenter, tmp_path)
+    wait_for(lambda: recorded(tmp_path) == ["small01-disk2.vmdk"])
+    process.kill()
+    process.communicate(timeout=30)
+    with (tmp_path / "small01-disk2.vmdk").open("r+b") as disk:
+        disk.seek(1000)
+        disk.write(b"rotten")
+    leftover = tmp_path / "work" / "disk-1.raw.part"
+    leftover.parent.mkdir()
+    leftover.touch()
+    small_vcenter.set_faults([])
+    result = export(small_vcenter, tmp_path, verify=True)
+    assert result["bytes_transferred"] == sum(disk["size"] for disk in result["disks"])
+    assert "small01-disk2.vmdk" in warnings_of(result)[0]
+    assert digests_in(tmp_path) == source_digests(small_inventory)
+    assert not leftover.exists()
+
+
 def test_after_kill_9_a_changed_vm_is_fetched_whole(small_vcenter: Vcsim, tmp_path: Path) -> None:
     small_vcenter.set_faults([SLOW])
     process = start(small_vcenter, tmp_path)

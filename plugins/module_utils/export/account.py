@@ -13,6 +13,30 @@ from .request import ExportRequest
 from .source import Source
 
 
+def kept_disks(
+    source: Source, request: ExportRequest, damaged: Collection[str] = ()
+) -> dict[str, ExportedFile]:
+    """Return the disks that an earlier export finished and that need not be fetched, by name.
+
+    Args:
+        source: The VM, in the state in which it is exported.
+        request: Where to, and how.
+        damaged: Names of files that are not what they were.
+    """
+    earlier = read_record(request.directory)
+    if (
+        not request.resume
+        or earlier is None
+        or not earlier.is_of(source.identity, request.checksum_algorithm)
+    ):
+        return {}
+    return {
+        file.name: file
+        for file in earlier.files
+        if file.kind == "disk" and file.name not in damaged and is_intact(request.directory, file)
+    }
+
+
 class Account:
     """The finished files of an export that is not complete yet.
 
@@ -31,22 +55,10 @@ class Account:
         }
         self._request = request
         earlier = read_record(request.directory)
-        self._files: dict[str, ExportedFile] = {}
         if earlier is not None and earlier.is_of(self._identity, request.checksum_algorithm):
             # The run before this one has shut the guest down.
             self._guest_networks = self._guest_networks or earlier.guest_networks
-        if (
-            request.resume
-            and earlier is not None
-            and earlier.is_of(self._identity, request.checksum_algorithm)
-        ):
-            self._files = {
-                file.name: file
-                for file in earlier.files
-                if file.kind == "disk"
-                and file.name not in damaged
-                and is_intact(request.directory, file)
-            }
+        self._files = kept_disks(source, request, damaged)
         # From here on nothing may speak for files that are about to be replaced.
         with local(request.directory / FILE_NAME):
             (request.directory / FILE_NAME).unlink(missing_ok=True)

@@ -17,6 +17,8 @@ from .errors import ExportError
 _LOCK = ".export.lock"
 # How far an export is; hidden, since it is nothing that belongs to the export.
 PROGRESS_FILE = ".export-progress.json"
+# Where the raw images are.
+WORKING_COPIES = "work"
 
 
 @contextmanager
@@ -44,9 +46,22 @@ def held(directory: Path) -> Iterator[None]:
                 f"Another export into {directory} is running.",
                 action="Wait for it to end, or name another directory.",
             ) from None
-        for leftover in directory.glob("*.part"):
-            with local(leftover):
-                leftover.unlink()
+        _drop_partial(directory)
         yield
     finally:
         os.close(lock)
+
+
+def drop_partial_copies(directory: Path) -> None:
+    """Take away the working copies that an export that was killed left unfinished.
+
+    Raises:
+        LocalFileError: One can't be removed.
+    """
+    _drop_partial(directory / WORKING_COPIES)
+
+
+def _drop_partial(directory: Path) -> None:
+    for leftover in directory.glob("*.part"):
+        with local(leftover):
+            leftover.unlink()

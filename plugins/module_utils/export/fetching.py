@@ -20,6 +20,7 @@ from ..vmdk.decode import decode_file
 from ..vmdk.working_copy import is_fresh_copy, note_copy
 from .account import Account
 from .devices import ExportItem
+from .directory import WORKING_COPIES
 from .endpoints import endpoint_of
 from .record import ExportedFile
 from .request import ExportRequest
@@ -30,7 +31,7 @@ _MOST_DECODERS = 8
 
 def working_copy_of(request: ExportRequest, index: int) -> Path:
     """Return where the raw image of a disk is written; the first disk has the index 0."""
-    return request.directory / "work" / f"disk-{index}.raw"
+    return request.directory / WORKING_COPIES / f"disk-{index}.raw"
 
 
 def fetch_items(

@@ -18,12 +18,13 @@ from ..vsphere.facts import Vm, read_vm
 from ..vsphere.lookup import Selection, find_vm
 from ..vsphere.power import power_on, shut_down
 from ..vsphere.snapshot import find_snapshot, own_snapshot
-from .directory import held
+from .account import kept_disks
+from .directory import drop_partial_copies, held
 from .errors import ExportError
 from .record import Record, read_record
 from .request import ExportRequest
 from .result import planned_paths, planned_result, result_of
-from .run import complete_export, export
+from .run import export, is_complete
 from .source import Source
 from .space import check_space
 from .verify import changed_files
@@ -68,15 +69,17 @@ def run_export(
         told = {"concerns": [asdict(concern) for concern in concerns]}
         before = _names_there(directory)
         damaged: list[str] = []
-        record = complete_export(source, request)
-        if record is not None:
+        record = read_record(directory)
+        if record is not None and record.is_of(source.identity, request.checksum_algorithm):
             damaged = _damaged(directory, record, request, warn)
-            if not damaged:
+            if is_complete(record, source, request) and not damaged:
                 result = {**result_of(record, vm, vcenter, request), **told}
                 return _with_manifest({"changed": False, **result}, request, check)
         _refuse(vm, concerns, request)
+        if not check:
+            drop_partial_copies(directory)
         if request.check_space:
-            check_space(vm, request)
+            check_space(vm, request, kept_disks(source, request, damaged))
         if check:
             result = {**planned_result(vm, vcenter, request), **told}
             result["diff"] = _diff(before, planned_paths(result))

@@ -26,7 +26,7 @@ from .errors import ExportError
 from .fetching import differs, fetch_items
 from .ova import pack
 from .package import write_package
-from .record import ExportedFile, Record, is_intact, read_record, same_state
+from .record import ExportedFile, Record, is_intact, same_state
 from .request import ExportRequest
 from .source import Source
 
@@ -41,23 +41,18 @@ _LEASES = 4
 _TRIES = 3
 
 
-def complete_export(source: Source, request: ExportRequest) -> Record | None:
-    """Return the record of an export that is complete and of this VM in this state, or None.
+def is_complete(record: Record, source: Source, request: ExportRequest) -> bool:
+    """Tell whether the record of an export of this VM, in this state, has all that is asked for.
 
-    No file is read: sizes, and what vCenter says of the VM, tell.
+    No file is read: their sizes tell.
     """
-    record = read_record(request.directory)
-    if (
-        record is not None
-        and record.complete
-        and record.is_of(source.identity, request.checksum_algorithm)
+    return (
+        record.complete
         and record.extras == request.extras
         and [file.name for file in record.files if file.kind == "ova"]
         == _ova_wanted(source, request)
         and all(is_intact(request.directory, file) for file in record.files)
-    ):
-        return record
-    return None
+    )
 
 
 def _ova_wanted(source: Source, request: ExportRequest) -> list[str]:

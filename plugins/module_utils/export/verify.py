@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..manifest.checksums import read_files
-from .record import ExportedFile, Record
+from .record import ExportedFile, Record, is_intact
 
 
 def changed_files(directory: Path, record: Record) -> list[ExportedFile]:
@@ -16,12 +16,12 @@ def changed_files(directory: Path, record: Record) -> list[ExportedFile]:
 
     Args:
         directory: Of the export.
-        record: Its record; every file must be there.
+        record: Its record; of its files those are read that are there with their size.
 
     Raises:
         Hyper2KvmError: A file can't be read.
     """
-    wanted = {directory / file.name: file for file in record.files}
+    wanted = {directory / file.name: file for file in record.files if is_intact(directory, file)}
     digests = read_files(dict.fromkeys(wanted, (record.checksum_algorithm,)))
     return [
         file
