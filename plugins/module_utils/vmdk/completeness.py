@@ -15,7 +15,7 @@ import struct
 from array import array
 from typing import BinaryIO
 
-from .header import SECTOR, SparseHeader, VmdkError, damaged, parse_header
+from .header import SECTOR, SparseHeader, VmdkError, check_reach, damaged, parse_header
 
 _FOOTER_MARKER = struct.pack("<QII", 1, 0, 3)
 _GRAIN_MARKER = struct.Struct("<QI")
@@ -73,6 +73,7 @@ def _end_of_data(file: BinaryIO, size: int) -> int:
 
 
 def _check_last_grain(file: BinaryIO, size: int, header: SparseHeader) -> None:
+    check_reach(size)
     # Grains are written in rising order: the last table that has any names the last one.
     for table in reversed(_entries(file, header.directory_offset, header.tables)):
         last = max(_entries(file, table, header.table_entries))

@@ -25,6 +25,9 @@ GD_AT_END = 0xFFFFFFFFFFFFFFFF
 _LAYOUT = struct.Struct("<4sII QQQQ I QQQ B 4s H")
 _NEWLINE_TEST = b"\n \r\n"
 
+# Tables and directory name places in the file in 32 bits: in a longer file these wrap round.
+ENTRY_REACH = 1 << 32  # sectors: 2 TiB
+
 # Bounds on what a header may claim. The largest disk of vSphere is 62 TB; VMware writes grains of
 # 128 sectors and tables of 512 entries. The bounds leave room and keep every buffer small.
 _MAX_CAPACITY = 1 << 37  # sectors: 64 TiB
@@ -48,6 +51,20 @@ def damaged(what: str, offset: int) -> VmdkError:
         offset: Where, in bytes from the start of the file.
     """
     return VmdkError(f"The VMDK is damaged at byte {offset}: {what}.", offset=offset)
+
+
+def check_reach(size: int) -> None:
+    """Check that grain tables can name every place in a file of this size, in bytes.
+
+    Raises:
+        VmdkError: They can't.
+    """
+    if size > ENTRY_REACH * SECTOR:
+        raise VmdkError(
+            f"The VMDK is {size} bytes long, and its grain tables reach no farther than 2 TiB.",
+            action="It can only be read front to back, by the addresses of its grains: export the VM "
+            "with working_copies: true.",
+        )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ layouts are met in the field:
 
 In both, the tables name the place of every grain. The parser adds up a hash of each grain that it
 passes and takes away one of each table entry: at the end the sum must be zero, so that a grain
-that is missing or stands in the wrong place shows without any of them being kept.
+that is missing or stands in the wrong place shows without any of them being kept. Table entries
+have 32 bits: behind 2 TiB of the file they wrap round, and so does what they are held against. Where
+a grain belongs is told by its marker alone, in 64 bits.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from array import array
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .header import SECTOR, SparseHeader, VmdkError, damaged, parse_header
+from .header import ENTRY_REACH, SECTOR, SparseHeader, VmdkError, damaged, parse_header
 
 _MARKER = struct.Struct("<QI")
 _MARKER_TYPE = struct.Struct("<I")
@@ -249,7 +251,9 @@ class StreamParser:
                 self._grains.append(Grain(value * SECTOR, data, offset))
             self._position = value * SECTOR
             slot = value // header.grain_size % header.table_entries
-            self._grain_balance += hash((slot, offset // SECTOR))
+            entry = offset // SECTOR % ENTRY_REACH
+            if entry not in EMPTY_ENTRIES:
+                self._grain_balance += hash((slot, entry))
             if padded > len(view):
                 self._grain_left = padded - len(view)
                 self._step = self._pass_grain
@@ -277,7 +281,8 @@ class StreamParser:
             return position + SECTOR
         if kind == _GRAIN_TABLE:
             self._expect_sectors(sectors, header.table_entries, "grain table", offset)
-            self._table_balance += hash((here,))
+            if here % ENTRY_REACH:
+                self._table_balance += hash((here % ENTRY_REACH,))
             self._block_handler = self._take_table
         elif kind == _GRAIN_DIRECTORY:
             self._expect_sectors(sectors, header.tables, "grain directory", offset)

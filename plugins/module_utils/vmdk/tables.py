@@ -16,7 +16,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from .header import SECTOR, SparseHeader, damaged, parse_header
+from .header import SECTOR, SparseHeader, check_reach, damaged, parse_header
 from .stream import EMPTY_ENTRIES, Grain
 
 _SIZE = struct.Struct("<I")
@@ -38,6 +38,7 @@ def table_grains(file: BinaryIO, header: SparseHeader) -> Iterator[Grain]:
         OSError: The file can't be read.
     """
     end = file.seek(0, os.SEEK_END)
+    check_reach(end)
     directory = _directory_offset(file, header, end)
     for index in range(header.tables):
         (table,) = struct.unpack("<I", _read(file, directory * SECTOR + 4 * index, 4, end))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 from pathlib import Path
 
@@ -90,3 +91,11 @@ def test_tables_of_any_size_may_be_claimed() -> None:
     struct.pack_into("<I", changed, 44, 1)  # entries of a table: 64 GiB of directory
     with pytest.raises(VmdkError, match="ends early"):
         check(bytes(changed))
+
+
+def test_tables_in_front_that_cannot_reach_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "front.vmdk"
+    path.write_bytes(front_layout())
+    os.truncate(path, (2 << 40) + SECTOR)  # a hole
+    with open(path, "rb") as file, pytest.raises(VmdkError, match="reach no farther than 2 TiB"):
+        check_ends(file)

@@ -75,6 +75,49 @@ def test_a_missing_grain_is_noticed(esxi: bytes) -> None:
         decode(bytes(broken))
 
 
+@pytest.mark.parametrize("shift", [1 << 32, (1 << 32) - 128, (1 << 32) - 133, 1 << 35])
+def test_behind_2_tib_the_tables_wrap_round(esxi: bytes, shift: int) -> None:
+    """As if as many sectors stood in front of the grains: 32 bits can't name their places."""
+    far = shifted(esxi, shift)
+    assert decode_far(far, shift) == DISK
+    far[far.index(struct.pack("<Q", 511 * GRAIN // SECTOR), 128 * SECTOR)] ^= 0x80
+    with pytest.raises(VmdkError, match="grain tables name other grains"):
+        decode_far(far, shift)
+
+
+def decode_far(data: bytearray, shift: int) -> dict[int, bytes]:
+    parser = StreamParser()
+    parser.feed(data[: 128 * SECTOR])
+    parser._base += shift * SECTOR
+    grains = parser.feed(data[128 * SECTOR :])
+    parser.finish()
+    return {
+        grain.start: inflate(grain, GRAIN, min(GRAIN, CAPACITY - grain.start)) for grain in grains
+    }
+
+
+def shifted(esxi: bytes, shift: int) -> bytearray:
+    """Return a VMDK whose tables, directory and footer name places so many sectors farther."""
+    data = bytearray(esxi)
+    at = 128 * SECTOR
+    while at < len(data):
+        sectors, size, kind = struct.unpack_from("<QII", data, at)
+        if size:
+            at += -(-(12 + size) // SECTOR) * SECTOR
+            continue
+        at += SECTOR
+        end = at + sectors * SECTOR
+        if kind in (1, 2):
+            entries = struct.unpack(f"<{(end - at) // 4}I", data[at:end])
+            moved = [(entry + shift) % (1 << 32) if entry else 0 for entry in entries]
+            struct.pack_into(f"<{len(moved)}I", data, at, *moved)
+        elif kind == 3:
+            (directory,) = struct.unpack_from("<Q", data, at + 56)
+            struct.pack_into("<Q", data, at + 56, directory + shift)
+        at = end
+    return data
+
+
 def test_capacity_is_held_against_the_device(vmdk: bytes) -> None:
     with pytest.raises(WrongDisk, match=f"capacity is {CAPACITY} bytes, the disk's 512"):
         decode(vmdk, capacity=512)

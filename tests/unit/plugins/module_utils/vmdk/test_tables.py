@@ -92,3 +92,10 @@ def test_damage_never_crashes(
     except VmdkError:
         return
     assert (directory / "disk.raw").stat().st_size == CAPACITY
+
+
+def test_a_file_that_its_tables_cannot_reach_is_refused(vmdk: Path, tmp_path: Path) -> None:
+    with vmdk.open("r+b") as file:
+        file.truncate((2 << 40) + 512)  # a hole
+    with pytest.raises(VmdkError, match="reach no farther than 2 TiB"):
+        decode_file(vmdk, tmp_path / "disk.raw")
