@@ -357,15 +357,20 @@ def test_after_kill_9_verify_looks_into_what_is_kept(
     assert not leftover.exists()
 
 
-def test_after_kill_9_a_changed_vm_is_fetched_whole(small_vcenter: Vcsim, tmp_path: Path) -> None:
+@pytest.mark.parametrize("resume", [True, False])
+def test_after_kill_9_a_changed_vm_is_fetched_whole(
+    small_vcenter: Vcsim, tmp_path: Path, resume: bool
+) -> None:
+    """A VM that is the same is so too, where that is asked for."""
     small_vcenter.set_faults([SLOW])
     process = start(small_vcenter, tmp_path)
     wait_for(lambda: recorded(tmp_path) == ["small01-disk2.vmdk"])
     process.kill()
     process.communicate(timeout=30)
     small_vcenter.set_faults([])
-    small_vcenter.touch("small01")
-    result = export(small_vcenter, tmp_path)
+    if resume:
+        small_vcenter.touch("small01")
+    result = export(small_vcenter, tmp_path, resume=resume)
     assert result["bytes_transferred"] == sum(disk["size"] for disk in result["disks"])
 
 

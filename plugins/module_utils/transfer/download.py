@@ -43,7 +43,6 @@ class Download:
 class Fetched:
     """A file that is in place; size in bytes."""
 
-    path: Path
     size: int
     checksum: str
     """In the form of the manifest: algorithm, colon, hexadecimal."""
@@ -140,7 +139,7 @@ def _fetch_once(download: Download, conditions: Conditions) -> Fetched:
             part.unlink(missing_ok=True)
             if copy_part is not None:
                 copy_part.unlink(missing_ok=True)
-    return Fetched(download.path, size, checksum)
+    return Fetched(size, checksum)
 
 
 def _part_of(path: Path) -> Path:

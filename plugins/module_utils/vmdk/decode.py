@@ -140,27 +140,6 @@ def _decode_by_tables(
         on_progress(total, total)
 
 
-def check_stream(source: Path) -> int:
-    """Check a VMDK's structure to its end, without decompressing, and return its capacity in bytes.
-
-    Raises:
-        VmdkError: The VMDK is damaged or cut short.
-        OSError: It can't be read.
-    """
-    with _naming(source):
-        header = _header_of(source)
-        if not header.has_markers:
-            with source.open("rb") as file:
-                for _grain in table_grains(file, header):
-                    pass
-            return header.capacity_bytes
-        parser = StreamParser(keep_grains=False)
-        for piece in _pieces(source, None):
-            parser.feed(piece)
-        parser.finish()
-    return header.capacity_bytes
-
-
 def _header_of(source: Path) -> SparseHeader:
     with source.open("rb") as file:
         sector = file.read(SECTOR)

@@ -71,16 +71,12 @@ def check_reach(size: int) -> None:
 class SparseHeader:
     """What the header says, in the technote's terms; offsets and sizes in sectors of 512 bytes."""
 
-    version: int
     flags: int
     capacity: int
     grain_size: int
-    descriptor_offset: int
-    descriptor_size: int
     table_entries: int
     directory_offset: int
     overhead: int
-    compression: int
 
     @property
     def capacity_bytes(self) -> int:
@@ -174,14 +170,10 @@ def parse_header(sector: bytes | memoryview, offset: int = 0) -> SparseHeader:
     if descriptor_offset + descriptor_size > overhead:
         raise damaged("the embedded descriptor reaches into the grains", offset)
     return SparseHeader(
-        version=version,
         flags=flags,
         capacity=capacity,
         grain_size=grain_size,
-        descriptor_offset=descriptor_offset,
-        descriptor_size=descriptor_size,
         table_entries=table_entries,
         directory_offset=directory_offset,
         overhead=overhead,
-        compression=compression,
     )

@@ -44,7 +44,6 @@ class DeviceUrl:
     thumbprint: str
     is_disk: bool
     target_id: str
-    size: int | None
 
 
 class ExportLease:
@@ -82,7 +81,6 @@ class ExportLease:
                     thumbprint=str(entry.sslThumbprint or ""),
                     is_disk=bool(entry.disk),
                     target_id=str(entry.targetId or ""),
-                    size=entry.fileSize or None,
                 )
                 for entry in info.deviceUrl or ()
             )

@@ -64,7 +64,6 @@ def url(key: str, *, is_disk: bool = True, target: str = "x.vmdk", **values: Any
         "thumbprint": "AB" * 20,
         "is_disk": is_disk,
         "target_id": target,
-        "size": None,
         **values,
     }
     return DeviceUrl(**given)

@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vmdk.decode import (
-    check_stream,
-    decode_file,
-)
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vmdk.decode import decode_file
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.vmdk.header import VmdkError
 from ansible_collections.hypersdk.hyper2kvm.tests.unit.plugins.module_utils.vmdk.disks import (
     CAPACITY,
@@ -57,10 +54,3 @@ def test_progress_reaches_the_end(vmdk: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     decode_file(vmdk, tmp_path / "disk.raw", on_progress=lambda *at: seen.append(at))
     assert seen[-1] == (vmdk.stat().st_size, vmdk.stat().st_size)
-
-
-def test_check_reads_to_the_end_marker(vmdk: Path) -> None:
-    assert check_stream(vmdk) == CAPACITY
-    vmdk.write_bytes(vmdk.read_bytes()[:-512])
-    with pytest.raises(VmdkError, match="end-of-stream marker is missing"):
-        check_stream(vmdk)
