@@ -230,6 +230,8 @@ EXAMPLES = r"""
     dest: /srv/migration/db01
     power_off: true
     shutdown_timeout: 600
+    force_power_off: true
+    restart_on_failure: true
 
 - name: Export a VM that goes on running, with raw images of its disks, at 100 MiB per second at most
   hypersdk.hyper2kvm.vsphere_ovf_export:
@@ -251,6 +253,30 @@ EXAMPLES = r"""
     name: appliance01
     dest: /srv/archive/appliance01
     format: ova
+    compress: true
+    checksum_algorithm: sha512
+    cdrom_images: true
+
+- name: Export eight disks at a time to a filesystem that is known to be large enough
+  hypersdk.hyper2kvm.vsphere_ovf_export:
+    hostname: vcenter.example.com
+    username: migration@vsphere.local
+    password: "{{ vcenter_password }}"
+    name: files01
+    dest: /srv/migration/files01
+    parallel: 8
+    stall_timeout: 180
+    check_space: false
+
+- name: Export a VM with an independent disk all the same, and begin with nothing of an earlier try
+  hypersdk.hyper2kvm.vsphere_ovf_export:
+    hostname: vcenter.example.com
+    username: migration@vsphere.local
+    password: "{{ vcenter_password }}"
+    name: legacy01
+    dest: /srv/migration/legacy01
+    ignore_concerns: [disk_independent]
+    resume: false
 
 - name: Export, and write and verify the manifest that hyper2kvm converts by
   hypersdk.hyper2kvm.vsphere_ovf_export:

@@ -198,6 +198,21 @@ def test_shuts_a_running_vm_down(small_vcenter: Vcsim, tmp_path: Path) -> None:
     assert again["changed"] is False and again["vm"] == result["vm"]
 
 
+def test_a_guest_that_does_not_shut_down_is_forced_only_where_that_is_asked_for(
+    small_inventory: dict[str, Any], tmp_path: Path
+) -> None:
+    inventory = deepcopy(small_inventory)
+    for machine in inventory["vms"]:
+        machine["shutdown_delay"] = -1
+    wanted = {"name": "live01", "power_off": True, "shutdown_timeout": 1}
+    with Vcsim(inventory) as vcenter:
+        refused = export(vcenter, tmp_path, **wanted)
+        assert refused["failed"] and "raise shutdown_timeout" in refused["msg"], refused
+        assert lease_ends(vcenter) == []
+        forced = export(vcenter, tmp_path, **wanted, force_power_off=True)
+        assert forced.get("changed") is True, forced
+
+
 def test_exports_a_running_vm_through_a_snapshot(small_vcenter: Vcsim, tmp_path: Path) -> None:
     result = export(small_vcenter, tmp_path, name="live01", snapshot={"create": True})
     assert result["changed"] is True, result
