@@ -18,6 +18,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.sandbox import process
+from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.sandbox.confinement import (
+    Confinement,
+)
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.sandbox.limits import Limits
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.sandbox.run import Completed, run
 from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import COLLECTIONS_ROOT
@@ -145,6 +148,17 @@ def test_the_time_out_takes_everything_along() -> None:
     assert completed.timed_out
     assert time.monotonic() - began < 20
     assert all(is_gone(pid) for pid in with_argument(marker))
+
+
+def test_all_of_it_is_gone_by_the_time_that_it_is_said_to_be() -> None:
+    script = "for one in 1 2 3 4 5 6 7 8; do sleep 86407 & done; echo; wait"
+    said: list[bytes] = []
+    for _turn in range(5):
+        said.clear()
+        with process.start(["/bin/sh", "-c", script], Confinement()) as running:
+            while not said and running.pump(lambda _name, chunk: said.append(chunk), 0.1):
+                pass
+        assert with_argument("86407") == []
 
 
 def test_sigterm_comes_first() -> None:

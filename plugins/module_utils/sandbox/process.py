@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import selectors
 import shutil
 import signal
@@ -111,6 +112,10 @@ class SandboxedProcess:
             # Killing the first process of a PID namespace makes the kernel kill the rest.
             if self._first is not None:
                 _send_to(self._first, signal.SIGKILL)
+                # It ends after all of the rest, and bwrap itself may before.
+                gone = select.poll()
+                gone.register(self._first, select.POLLIN)
+                gone.poll(_GRACE * 1000)
         else:
             _send_group(self._popen.pid, signal.SIGKILL)
         if self._popen.poll() is None:
