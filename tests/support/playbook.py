@@ -52,6 +52,7 @@ def run_playbook(
     *,
     hosts: list[str],
     variables: dict[str, Any],
+    host_variables: dict[str, Any] | None = None,
     timeout: int = 3600,
     check: bool = False,
     environment: dict[str, str] | None = None,
@@ -64,6 +65,7 @@ def run_playbook(
         private: ansible-runner's directory for this run.
         hosts: The inventory's hosts.
         variables: Extra variables.
+        host_variables: What the inventory says for each host.
         timeout: Seconds after which the run is ended.
         check: Whether it runs with --check.
         environment: Variables beside those of this process.
@@ -73,7 +75,7 @@ def run_playbook(
     done = ansible_runner.run(
         private_data_dir=str(private),
         playbook=playbook,
-        inventory={"all": {"hosts": {host: {} for host in hosts}}},
+        inventory={"all": {"hosts": {host: host_variables or {} for host in hosts}}},
         extravars=variables,
         settings={"job_timeout": timeout},
         cmdline="--check" if check else None,

@@ -252,14 +252,12 @@ def test_many_vms_cost_no_more_queries(small_inventory: dict[str, Any]) -> None:
 
 
 def test_the_playbook_preflight(fleet: Vcsim, tmp_path: Path) -> None:
-    variables = {
-        **connection(fleet),
-        "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
-        "migrate_folder": "/trouble",
-    }
     outcome = run_playbook(
-        "hypersdk.hyper2kvm.preflight", tmp_path, hosts=["localhost"], variables=variables
+        "hypersdk.hyper2kvm.preflight",
+        tmp_path,
+        hosts=["web01"],
+        host_variables={**connection(fleet), "migrate_python_interpreter": sys.executable},
+        variables={"migrate_folder": "/trouble"},
     )
     assert outcome.returncode == 0, outcome.output
     assert outcome.changed() == 0
