@@ -17,9 +17,9 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.local_files imp
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk(number: int) -> None:
-    with pytest.raises(LocalFileError, match="/d has no room for web01.ova"):
-        with local(Path("/d/web01.ova")):
-            raise OSError(number, os.strerror(number))
+    full = pytest.raises(LocalFileError, match=r"/d has no room for web01\.ova")
+    with full, local(Path("/d/web01.ova")):
+        raise OSError(number, os.strerror(number))
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_a_full_disk(number: int) -> None:
     ],
 )
 def test_the_file_and_the_reason(error: OSError, named: str) -> None:
-    with pytest.raises(LocalFileError, match=f"^{named} can't be used: ") as caught:
-        with local(Path("/d/web01.ova")):
-            raise error
+    unusable = pytest.raises(LocalFileError, match=f"^{named} can't be used: ")
+    with unusable as caught, local(Path("/d/web01.ova")):
+        raise error
     assert (error.strerror or str(error)) in caught.value.message
     assert caught.value.action
