@@ -165,3 +165,13 @@ def test_a_network_without_a_counterpart_is_named(
     assert all(repr(network) in message for network in networks)
     assert outcome.result(VM)["stage"] == "define"
     assert libvirtd.virsh("list", "--all", "--name").split() == []
+
+
+def test_libvirt_is_reached_before_a_vm_is_exported(
+    variables: dict[str, Any], small_vcenter: Vcsim, tmp_path: Path
+) -> None:
+    nowhere = f"qemu:///system?socket={tmp_path}/none"
+    refused = run(variables, tmp_path, "main", migrate_libvirt_uri=nowhere)
+    assert refused.returncode != 0
+    assert f"{tmp_path}/none" in refused.output
+    assert small_vcenter.status()["leases"] == []
