@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..transfer.http_body import STALL_TIMEOUT
 from ..vsphere.concerns import Way
 
 
@@ -61,7 +62,7 @@ class ExportRequest:
     """Whether the firmware's variables are fetched, where the VM has such."""
     cdrom_images: bool = False
     """Whether the images in the VM's CD drives are fetched."""
-    stall_timeout: float = 60.0
+    stall_timeout: float = STALL_TIMEOUT
     """Seconds without a byte after which a connection counts as broken."""
     verify: bool = False
     """Whether the files of an export that is there are read again and compared."""

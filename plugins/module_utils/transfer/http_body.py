@@ -19,8 +19,21 @@ from .errors import TransferError
 from .framing import ChunkedBody, FramingError, SizedBody
 from .tls_stream import TlsStream
 
-# Seconds without a byte after which a connection counts as stalled.
-STALL_TIMEOUT = 60.0
+# Seconds without a byte after which a connection counts as stalled. A host that reads a long empty
+# part of a thin disk sends nothing for minutes.
+STALL_TIMEOUT = 600.0
+# Seconds for a connection and its TLS handshake.
+_CONNECT_TIMEOUT = 30.0
+# Seconds that a server may ask us to wait until we ask it again.
+_LONGEST_PAUSE = 120.0
+# A peer that is gone is found out by the kernel meanwhile: probed after 30 seconds of silence, every
+# 10 seconds, and given up after 6 probes without an answer.
+_KEEP_ALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 6),
+)
 
 
 @dataclass(frozen=True)
@@ -35,9 +48,14 @@ class Endpoint:
     stall_timeout: float = STALL_TIMEOUT
 
     @property
+    def name(self) -> str:
+        """Return the name that the server's certificate must be for."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
     def host(self) -> str:
         """Return the host that is connected to."""
-        return self.address or urlsplit(self.url).hostname or ""
+        return self.address or self.name
 
     def __str__(self) -> str:
         # Never the path: its ticket authorises the download.
@@ -93,14 +111,17 @@ class _Connection(http.client.HTTPConnection):
     default_port = 443
 
     def __init__(self, endpoint: Endpoint, host: str, port: int) -> None:
-        super().__init__(host, port, timeout=endpoint.stall_timeout)
+        super().__init__(host, port, timeout=min(_CONNECT_TIMEOUT, endpoint.stall_timeout))
         self._endpoint = endpoint
 
     def secured(self) -> TlsStream:
         """Connect, through the proxy where there is one, and return the TLS connection."""
         self.connect()
         plain: socket.socket = self.sock
-        stream = TlsStream(plain, self._endpoint.context, self._endpoint.host)
+        for option in _KEEP_ALIVE:
+            plain.setsockopt(*option)
+        stream = TlsStream(plain, self._endpoint.context, self._endpoint.name)
+        plain.settimeout(self._endpoint.stall_timeout)
         self.sock = stream
         return stream
 
@@ -160,4 +181,4 @@ def _connect(endpoint: Endpoint, port: int) -> _Connection:
 
 
 def _seconds(header: str | None) -> float:
-    return float(header) if header and header.isdigit() else 0.0
+    return min(float(header), _LONGEST_PAUSE) if header and header.isdigit() else 0.0
