@@ -253,6 +253,9 @@ def test_connection_is_checked(small_vcenter: Vcsim, tmp_path: Path) -> None:
     login = export(small_vcenter, tmp_path, password="wrong-secret")
     assert login["failed"] and "refused the login" in login["msg"]
     assert "wrong-secret" not in str(login["msg"])
+    small_vcenter.set_faults([{"kind": "vcenter_status", "code": 404}])
+    other = export(small_vcenter, tmp_path)
+    assert other["failed"] and "does not answer as vCenter does" in other["msg"], other
 
 
 def test_goes_through_a_proxy(small_vcenter: Vcsim, tmp_path: Path) -> None:

@@ -164,6 +164,18 @@ def test_a_lost_lease_is_replaced(
     assert len(ends) == 2 and ends[-1] == "completed", ends
 
 
+def test_the_snapshot_goes_although_the_session_has_ended(
+    small_vcenter: Vcsim, tmp_path: Path
+) -> None:
+    small_vcenter.set_faults(
+        [{"kind": "session_lost", "method": "HttpNfcLeaseComplete", "count": 1}]
+    )
+    result = export(small_vcenter, tmp_path, name="live01", snapshot={"create": True})
+    assert result.get("changed") is True, result
+    (vm,) = (vm for vm in small_vcenter.status()["vms"] if vm["name"] == "live01")
+    assert vm["snapshots"] == [], warnings_of(result)
+
+
 def test_a_vm_that_changes_without_its_lease_is_not_taken_for_the_same(
     small_vcenter: Vcsim, small_inventory: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..vsphere.concerns import ERROR, WARNING, Concern, concerns_of
-from ..vsphere.connection import VCenter, session
+from ..vsphere.connection import VCenter, renew, session
 from ..vsphere.errors import VSphereError
 from ..vsphere.facts import Vm, read_vm
 from ..vsphere.lookup import Selection, find_vm
@@ -124,7 +125,11 @@ def _export(
         return export(source, request, warn, damaged), vm
     if request.snapshot is not None:
         with own_snapshot(
-            source.managed_object, vm.name, quiesce=request.snapshot.quiesce, warn=warn
+            source.managed_object,
+            vm.name,
+            quiesce=request.snapshot.quiesce,
+            log_in_again=partial(renew, source.instance, source.vcenter),
+            warn=warn,
         ) as snapshot:
             through = _through(source, snapshot)
             return export(through, request, warn, damaged), through.vm

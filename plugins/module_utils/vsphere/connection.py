@@ -154,3 +154,10 @@ def _log_in(vcenter: VCenter) -> Any:
             f"{vcenter.url} can't be reached: {error}.",
             action="Check hostname, port and proxy, and the network from the machine where the module runs.",
         ) from error
+    except Hyper2KvmError:
+        raise
+    except Exception as error:  # pyVmomi raises bare ones
+        raise VSphereError(
+            f"{vcenter.url} does not answer as vCenter does: {error}.",
+            action="Check hostname, port and proxy.",
+        ) from error

@@ -45,7 +45,12 @@ def find_snapshot(instance: Any, vm: Any, vm_name: str, name: str) -> Any:
 
 @contextmanager
 def own_snapshot(
-    vm: Any, vm_name: str, *, quiesce: bool, warn: Callable[[str], None]
+    vm: Any,
+    vm_name: str,
+    *,
+    quiesce: bool,
+    log_in_again: Callable[[], None],
+    warn: Callable[[str], None],
 ) -> Iterator[Any]:
     """Make a snapshot for an export and yield it; remove it whatever happens.
 
@@ -53,6 +58,8 @@ def own_snapshot(
         vm: The vim.VirtualMachine.
         vm_name: For messages.
         quiesce: Whether VMware Tools bring the guest's filesystems to rest first.
+        log_in_again: Renews the session where vCenter has ended it, as it does after half an hour
+            without a question: an OVA can take that long to pack.
         warn: Told when the snapshot can't be removed, which must not hide an earlier error.
 
     Raises:
@@ -70,6 +77,7 @@ def own_snapshot(
         yield snapshot
     finally:
         try:
+            log_in_again()
             run_task(
                 partial(snapshot.RemoveSnapshot_Task, removeChildren=False),
                 f"removing the export's snapshot of {vm_name}",
