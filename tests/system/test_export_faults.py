@@ -164,6 +164,26 @@ def test_a_lost_lease_is_replaced(
     assert len(ends) == 2 and ends[-1] == "completed", ends
 
 
+def test_another_task_with_the_vm_is_waited_for(small_vcenter: Vcsim, tmp_path: Path) -> None:
+    """Such as the lease of an export that was killed, until it expires."""
+    busy = {"kind": "call_fails", "method": "ExportVm", "fault": "TaskInProgress", "count": 2}
+    small_vcenter.set_faults([busy])
+    result = export(small_vcenter, tmp_path)
+    assert result.get("changed") is True, result
+    assert len([each for each in warnings_of(result) if "at another task" in each]) == 1
+
+
+def test_a_report_that_vcenter_refuses_once_is_made_again(
+    small_vcenter: Vcsim, tmp_path: Path
+) -> None:
+    refusal = {"method": "HttpNfcLeaseProgress", "fault": "SystemError", "count": 1}
+    small_vcenter.set_faults([{"kind": "call_fails", **refusal}, {**SLOW, "count": 1}])
+    result = export(small_vcenter, tmp_path)
+    assert result.get("changed") is True, result
+    assert small_vcenter.status()["faults"][0]["applied"] == 1
+    assert lease_ends(small_vcenter) == ["completed"]
+
+
 def test_the_snapshot_goes_although_the_session_has_ended(
     small_vcenter: Vcsim, tmp_path: Path
 ) -> None:

@@ -39,6 +39,10 @@ except ImportError:
 _LEASES = 4
 # Times that a file is fetched whose digest differs from what the host has sent.
 _TRIES = 3
+# Seconds that another task with the VM is waited for; the lease of an export that was killed lives
+# for 300. Seconds until the next look, at the most.
+_OTHER_TASK = 330.0
+_LOOK_AGAIN = 10.0
 
 
 def is_complete(record: Record, source: Source, request: ExportRequest) -> bool:
@@ -150,9 +154,12 @@ def _under_lease(
 ) -> list[ExportedFile]:
     cancellation = Cancellation()
     with ExportLease(
-        source.instance, _ask_for_lease(source), source.vm.name, progress.percent
+        source.instance,
+        _ask_for_lease(source, warn),
+        source.vm.name,
+        percent=progress.percent,
+        on_lost=cancellation.cancel,
     ) as lease:
-        lease.on_lost = cancellation.cancel
         if request.checksum_algorithm == "sha256":
             lease.ask_for_sha256()
         items = match_urls(source.vm, lease.urls, request.extras)
@@ -193,20 +200,32 @@ def _under_lease(
     return files
 
 
-def _ask_for_lease(source: Source) -> Any:
-    try:
-        if source.snapshot is not None:
-            return source.snapshot.ExportSnapshot()
-        return source.managed_object.ExportVm()
-    except vim.fault.InvalidPowerState as fault:
-        raise VSphereError(
-            f"{source.vm.name} is {fault.existingState}; "
-            "only a VM that is powered off can be exported.",
-            action="Shut it down, or let the module do so with power_off: true.",
-        ) from fault
-    except vim.fault.NotAuthenticated:
-        raise
-    except vmodl.MethodFault as fault:
-        raise VSphereError(
-            f"vCenter refused to export {source.vm.name}: {sentence(fault)}."
-        ) from fault
+def _ask_for_lease(source: Source, warn: Callable[[str], None]) -> Any:
+    deadline, pause = time.monotonic() + _OTHER_TASK, 1.0
+    while True:
+        try:
+            if source.snapshot is not None:
+                return source.snapshot.ExportSnapshot()
+            return source.managed_object.ExportVm()
+        except vim.fault.TaskInProgress as fault:
+            if time.monotonic() >= deadline:
+                raise VSphereError(
+                    f"vCenter is still at another task with {source.vm.name}.",
+                    action="Look at the VM's recent tasks; wait for that one or cancel it, then run again.",
+                ) from fault
+            if pause == 1.0:
+                warn(f"vCenter is at another task with {source.vm.name}. Waiting for its end.")
+            time.sleep(pause)
+            pause = min(2 * pause, _LOOK_AGAIN)
+        except vim.fault.InvalidPowerState as fault:
+            raise VSphereError(
+                f"{source.vm.name} is {fault.existingState}; "
+                "only a VM that is powered off can be exported.",
+                action="Shut it down, or let the module do so with power_off: true.",
+            ) from fault
+        except vim.fault.NotAuthenticated:
+            raise
+        except vmodl.MethodFault as fault:
+            raise VSphereError(
+                f"vCenter refused to export {source.vm.name}: {sentence(fault)}."
+            ) from fault

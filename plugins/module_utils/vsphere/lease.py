@@ -54,19 +54,28 @@ class ExportLease:
         lease: The vim.HttpNfcLease, as ExportVm returned it.
         vm_name: For messages.
         percent: Tells how much of the transfer is done, 0 to 100.
+        on_lost: Told in another thread that the lease is gone; check() says why.
     """
 
-    def __init__(self, instance: Any, lease: Any, vm_name: str, percent: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        instance: Any,
+        lease: Any,
+        vm_name: str,
+        *,
+        percent: Callable[[], int],
+        on_lost: Callable[[], None],
+    ) -> None:
         self._instance = instance
         self._lease = lease
         self._vm_name = vm_name
         self._percent = percent
+        self._on_lost = on_lost
         self._stop = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._timeout = 300.0
         self.lost: str = ""
         self.completion_problem: str = ""
-        self.on_lost: Callable[[], None] = lambda: None
         self.urls: tuple[DeviceUrl, ...] = ()
 
     def __enter__(self) -> ExportLease:
@@ -161,12 +170,22 @@ class ExportLease:
 
     def _keep(self) -> None:
         interval = min(_REPORT_EVERY, self._timeout / 4)
+        gone = (
+            vim.fault.InvalidState,
+            vim.fault.NotAuthenticated,
+            vim.fault.Timedout,
+            vmodl.fault.ManagedObjectNotFound,
+        )
+        taken = time.monotonic()
         while not self._stop.wait(interval):
             try:
                 self._lease.HttpNfcLeaseProgress(max(0, min(99, self._percent())))
+                taken = time.monotonic()
             except vmodl.MethodFault as fault:
-                self._lose(sentence(fault))
-                return
+                # Of another fault vCenter may think better before the lease expires.
+                if isinstance(fault, gone) or time.monotonic() - taken >= self._timeout:
+                    self._lose(sentence(fault))
+                    return
             except (OSError, http.client.HTTPException):
                 # vCenter may be back before the lease expires.
                 continue
@@ -174,7 +193,7 @@ class ExportLease:
     def _lose(self, reason: str) -> None:
         if not self._stop.is_set():
             self.lost = reason
-            self.on_lost()
+            self._on_lost()
 
     def _abort(self, reason: str) -> None:
         fault = vmodl.fault.RequestCanceled(msg=reason)
