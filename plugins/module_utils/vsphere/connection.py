@@ -65,7 +65,7 @@ class VCenter:
     def url(self) -> str:
         """Return the address, without anything secret."""
         port = "" if self.port == 443 else f":{self.port}"
-        return f"https://{self.hostname}{port}"
+        return f"https://{bracketed(self.hostname)}{port}"
 
     def tls_context(self) -> ssl.SSLContext:
         """Return the context that checks vCenter's certificate as the user asked.
@@ -78,6 +78,11 @@ class VCenter:
         if not self.validate_certs:
             return unverified_context()
         return verified_context(self.ca_path)
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands in a URL: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 @contextmanager

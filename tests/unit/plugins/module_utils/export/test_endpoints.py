@@ -52,3 +52,23 @@ def test_an_endpoint_never_shows_its_ticket() -> None:
 def test_only_https_is_fetched(text: str) -> None:
     with pytest.raises(ExportError, match="not https"):
         endpoint_of(url("k", url=text), VCENTER, {})
+
+
+@pytest.mark.parametrize("port", ["99999", "ab", "0"])
+def test_a_port_that_is_none_is_refused_without_the_ticket(port: str) -> None:
+    with pytest.raises(ExportError) as caught:
+        endpoint_of(url("k", url=f"https://esxi01:{port}/nfc/ticket/x.vmdk"), VCENTER, {})
+    assert "ticket" not in str(caught.value)
+
+
+def test_what_no_request_holds_is_escaped_and_what_is_escaped_stays_so() -> None:
+    odd = url(
+        "k", url="https://esxi01/nfc/t/disk \N{LATIN SMALL LETTER U WITH DIAERESIS}%20-0.vmdk"
+    )
+    assert endpoint_of(odd, VCENTER, {}).url == "https://esxi01/nfc/t/disk%20%C3%BC%20-0.vmdk"
+
+
+def test_an_address_of_ipv6_stands_in_brackets() -> None:
+    vcenter = VCenter("2001:db8::7", "user", "secret", port=8443)
+    assert vcenter.url == "https://[2001:db8::7]:8443"
+    assert endpoint_of(url("k", url="https://*/nfc/t/x.vmdk"), vcenter, {}).host == "2001:db8::7"
