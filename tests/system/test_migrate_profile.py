@@ -155,33 +155,3 @@ def test_an_ova_is_not_converted(
     assert outcome.returncode != 0
     assert "only the files of an OVF package can be converted" in outcome.output
     assert small_vcenter.status()["leases"] == []
-
-
-def test_a_compressed_ova_is_exported_without_a_manifest(
-    small_vcenter: Vcsim, conversion_python: Path, tmp_path: Path
-) -> None:
-    variables = {
-        **connection(small_vcenter),
-        "migrate_directory": str(tmp_path),
-        "migrate_python_interpreter": str(conversion_python),
-        "migrate_format": "ova",
-        "migrate_compress": "true",
-    }
-
-    def export(turn: str, **more: Any) -> Outcome:
-        return run_playbook(
-            "hypersdk.hyper2kvm.export",
-            tmp_path / turn,
-            hosts=["small01"],
-            variables={**variables, **more},
-        )
-
-    refused = export("refused")
-    assert refused.returncode != 0
-    assert "set migrate_manifest to false" in refused.output
-    assert small_vcenter.status()["leases"] == []
-
-    exported = export("exported", migrate_manifest="false")
-    assert exported.returncode == 0, exported.output
-    assert "small01.ova.gz" in names_in(tmp_path / "small01")
-    assert "artifact-manifest.json" not in names_in(tmp_path / "small01")
