@@ -309,6 +309,13 @@ def test_a_file_that_cannot_be_written_is_named(
 
 def start(vcenter: Vcsim, dest: Path) -> subprocess.Popen[str]:
     """Start the module and return when its first disk is under way."""
+    process = launch(vcenter, dest)
+    wait_for((dest / "small01-disk1.vmdk.part").exists)
+    wait_for(lambda: (dest / "small01-disk1.vmdk.part").stat().st_size > 0)
+    return process
+
+
+def launch(vcenter: Vcsim, dest: Path, **more: Any) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [
             sys.executable,
@@ -322,11 +329,9 @@ def start(vcenter: Vcsim, dest: Path) -> subprocess.Popen[str]:
         env={**os.environ, "PYTHONPATH": str(COLLECTIONS_ROOT)},
     )
     assert process.stdin
-    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": options(vcenter, dest)}))
+    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": options(vcenter, dest, **more)}))
     process.stdin.close()
     process.stdin = None
-    wait_for((dest / "small01-disk1.vmdk.part").exists)
-    wait_for(lambda: (dest / "small01-disk1.vmdk.part").stat().st_size > 0)
     return process
 
 
@@ -348,6 +353,20 @@ def test_signals_abort_the_lease(small_vcenter: Vcsim, tmp_path: Path, number: i
     assert "Traceback" not in stderr
     assert lease_ends(small_vcenter) == ["aborted"]
     assert [name for name in names_in(tmp_path) if name.endswith(".part")] == []
+
+
+def test_a_snapshot_that_was_being_made_goes_too(small_vcenter: Vcsim, tmp_path: Path) -> None:
+    slow = {"kind": "call_slow", "method": "CreateSnapshot_Task", "seconds": 3}
+    small_vcenter.set_faults([slow])
+    process = launch(small_vcenter, tmp_path, name="live01", snapshot={"create": True})
+    wait_for(lambda: small_vcenter.status()["faults"][0]["applied"])
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=60)
+    assert "Stopped by SIGTERM" in json.loads(stdout)["msg"]
+    assert "Traceback" not in stderr
+    time.sleep(4)  # until it would be there at the latest
+    (vm,) = (vm for vm in small_vcenter.status()["vms"] if vm["name"] == "live01")
+    assert vm["snapshots"] == []
 
 
 def test_after_kill_9_the_next_run_goes_on(

@@ -125,6 +125,7 @@ def _export(
         return export(source, request, warn, damaged), vm
     if request.snapshot is not None:
         with own_snapshot(
+            source.instance,
             source.managed_object,
             vm.name,
             quiesce=request.snapshot.quiesce,

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from ..errors import Interrupted
 from .errors import VSphereError, sentence
 from .inventory import read
 from .power import run_task
@@ -23,6 +25,8 @@ except ImportError:
 
 # Seconds that making or removing one may take: consolidating large deltas takes long.
 _TIMEOUT = 3600.0
+# Seconds until one must be there whose making was interrupted.
+_LATE = 30.0
 
 
 def find_snapshot(instance: Any, vm: Any, vm_name: str, name: str) -> Any:
@@ -45,6 +49,7 @@ def find_snapshot(instance: Any, vm: Any, vm_name: str, name: str) -> Any:
 
 @contextmanager
 def own_snapshot(
+    instance: Any,
     vm: Any,
     vm_name: str,
     *,
@@ -55,6 +60,7 @@ def own_snapshot(
     """Make a snapshot for an export and yield it; remove it whatever happens.
 
     Args:
+        instance: The vim.ServiceInstance.
         vm: The vim.VirtualMachine.
         vm_name: For messages.
         quiesce: Whether VMware Tools bring the guest's filesystems to rest first.
@@ -72,17 +78,45 @@ def own_snapshot(
         memory=False,
         quiesce=quiesce,
     )
-    snapshot = run_task(create, f"making a snapshot of {vm_name}", _TIMEOUT)
+    before = _own_ones(instance, vm)
+    try:
+        snapshot = run_task(create, f"making a snapshot of {vm_name}", _TIMEOUT)
+    except Interrupted:
+        # vCenter goes on making it.
+        for late in _appearing(instance, vm, before):
+            _remove(late, vm_name, warn)
+        raise
     try:
         yield snapshot
     finally:
         try:
             log_in_again()
-            run_task(
-                partial(snapshot.RemoveSnapshot_Task, removeChildren=False),
-                f"removing the export's snapshot of {vm_name}",
-                _TIMEOUT,
-            )
-        except (VSphereError, vmodl.MethodFault, OSError, http.client.HTTPException) as error:
-            reason = str(error) if isinstance(error, VSphereError) else sentence(error)
-            warn(f"The snapshot {OWN_NAME} of {vm_name} is still there: {reason}")
+        except VSphereError as error:
+            warn(str(error))
+        _remove(snapshot, vm_name, warn)
+
+
+def _own_ones(instance: Any, vm: Any) -> list[Any]:
+    return named(read(instance, vm, ["snapshot"]).get("snapshot"), OWN_NAME)
+
+
+def _appearing(instance: Any, vm: Any, before: Sequence[Any]) -> Sequence[Any]:
+    """Return the snapshots of ours that were not there before, waited for some seconds."""
+    deadline = time.monotonic() + _LATE
+    while True:
+        late = [each for each in _own_ones(instance, vm) if each not in before]
+        if late or time.monotonic() >= deadline:
+            return late
+        time.sleep(1.0)
+
+
+def _remove(snapshot: Any, vm_name: str, warn: Callable[[str], None]) -> None:
+    try:
+        run_task(
+            partial(snapshot.RemoveSnapshot_Task, removeChildren=False),
+            f"removing the export's snapshot of {vm_name}",
+            _TIMEOUT,
+        )
+    except (VSphereError, vmodl.MethodFault, OSError, http.client.HTTPException) as error:
+        reason = str(error) if isinstance(error, VSphereError) else sentence(error)
+        warn(f"The snapshot {OWN_NAME} of {vm_name} is still there: {reason}")
