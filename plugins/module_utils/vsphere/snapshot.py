@@ -83,17 +83,16 @@ def own_snapshot(
         snapshot = run_task(create, f"making a snapshot of {vm_name}", _TIMEOUT)
     except Interrupted:
         # vCenter goes on making it.
-        for late in _appearing(instance, vm, before):
-            _remove(late, vm_name, warn)
+        with _left_behind(vm_name, warn):
+            for late in _appearing(instance, vm, before):
+                _remove(late, vm_name)
         raise
     try:
         yield snapshot
     finally:
-        try:
+        with _left_behind(vm_name, warn):
             log_in_again()
-        except VSphereError as error:
-            warn(str(error))
-        _remove(snapshot, vm_name, warn)
+            _remove(snapshot, vm_name)
 
 
 def _own_ones(instance: Any, vm: Any) -> list[Any]:
@@ -110,13 +109,19 @@ def _appearing(instance: Any, vm: Any, before: Sequence[Any]) -> Sequence[Any]:
         time.sleep(1.0)
 
 
-def _remove(snapshot: Any, vm_name: str, warn: Callable[[str], None]) -> None:
+def _remove(snapshot: Any, vm_name: str) -> None:
+    run_task(
+        partial(snapshot.RemoveSnapshot_Task, removeChildren=False),
+        f"removing the export's snapshot of {vm_name}",
+        _TIMEOUT,
+    )
+
+
+@contextmanager
+def _left_behind(vm_name: str, warn: Callable[[str], None]) -> Iterator[None]:
+    """Warn of what keeps a snapshot from being removed."""
     try:
-        run_task(
-            partial(snapshot.RemoveSnapshot_Task, removeChildren=False),
-            f"removing the export's snapshot of {vm_name}",
-            _TIMEOUT,
-        )
+        yield
     except (VSphereError, vmodl.MethodFault, OSError, http.client.HTTPException) as error:
         reason = str(error) if isinstance(error, VSphereError) else sentence(error)
         warn(f"The snapshot {OWN_NAME} of {vm_name} is still there: {reason}")
