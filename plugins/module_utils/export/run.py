@@ -155,7 +155,7 @@ def _under_lease(
     cancellation = Cancellation()
     with ExportLease(
         source.instance,
-        _ask_for_lease(source, warn),
+        _wait_for_lease(source, warn),
         source.vm.name,
         percent=progress.percent,
         on_lost=cancellation.cancel,
@@ -200,32 +200,38 @@ def _under_lease(
     return files
 
 
-def _ask_for_lease(source: Source, warn: Callable[[str], None]) -> Any:
-    deadline, pause = time.monotonic() + _OTHER_TASK, 1.0
+def _wait_for_lease(source: Source, warn: Callable[[str], None]) -> Any:
+    """Ask for a lease until no other task of vCenter's is at work with the VM."""
+    deadline, pause = time.monotonic() + _OTHER_TASK, 0.0
     while True:
         try:
-            if source.snapshot is not None:
-                return source.snapshot.ExportSnapshot()
-            return source.managed_object.ExportVm()
+            return _ask_for_lease(source)
         except vim.fault.TaskInProgress as fault:
             if time.monotonic() >= deadline:
                 raise VSphereError(
                     f"vCenter is still at another task with {source.vm.name}.",
                     action="Look at the VM's recent tasks; wait for that one or cancel it, then run again.",
                 ) from fault
-            if pause == 1.0:
-                warn(f"vCenter is at another task with {source.vm.name}. Waiting for its end.")
-            time.sleep(pause)
-            pause = min(2 * pause, _LOOK_AGAIN)
-        except vim.fault.InvalidPowerState as fault:
-            raise VSphereError(
-                f"{source.vm.name} is {fault.existingState}; "
-                "only a VM that is powered off can be exported.",
-                action="Shut it down, or let the module do so with power_off: true.",
-            ) from fault
-        except vim.fault.NotAuthenticated:
-            raise
-        except vmodl.MethodFault as fault:
-            raise VSphereError(
-                f"vCenter refused to export {source.vm.name}: {sentence(fault)}."
-            ) from fault
+        if not pause:
+            warn(f"vCenter is at another task with {source.vm.name}. Waiting for its end.")
+        pause = min(2 * pause or 1.0, _LOOK_AGAIN)
+        time.sleep(pause)
+
+
+def _ask_for_lease(source: Source) -> Any:
+    try:
+        if source.snapshot is not None:
+            return source.snapshot.ExportSnapshot()
+        return source.managed_object.ExportVm()
+    except vim.fault.InvalidPowerState as fault:
+        raise VSphereError(
+            f"{source.vm.name} is {fault.existingState}; "
+            "only a VM that is powered off can be exported.",
+            action="Shut it down, or let the module do so with power_off: true.",
+        ) from fault
+    except (vim.fault.NotAuthenticated, vim.fault.TaskInProgress):
+        raise
+    except vmodl.MethodFault as fault:
+        raise VSphereError(
+            f"vCenter refused to export {source.vm.name}: {sentence(fault)}."
+        ) from fault
