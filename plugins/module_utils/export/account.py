@@ -14,16 +14,16 @@ from .source import Source
 
 
 def kept_disks(
-    source: Source, request: ExportRequest, damaged: Collection[str] = ()
+    earlier: Record | None, source: Source, request: ExportRequest, damaged: Collection[str] = ()
 ) -> dict[str, ExportedFile]:
     """Return the disks that an earlier export finished and that need not be fetched, by name.
 
     Args:
+        earlier: The record of the earlier export.
         source: The VM, in the state in which it is exported.
         request: Where to, and how.
         damaged: Names of files that are not what they were.
     """
-    earlier = read_record(request.directory)
     if (
         not request.resume
         or earlier is None
@@ -58,7 +58,7 @@ class Account:
         if earlier is not None and earlier.is_of(self._identity, request.checksum_algorithm):
             # The run before this one has shut the guest down.
             self._guest_networks = self._guest_networks or earlier.guest_networks
-        self._files = kept_disks(source, request, damaged)
+        self._files = kept_disks(earlier, source, request, damaged)
         # From here on nothing may speak for files that are about to be replaced.
         with local(request.directory / FILE_NAME):
             (request.directory / FILE_NAME).unlink(missing_ok=True)

@@ -80,7 +80,7 @@ def run_export(
         if not check:
             drop_partial_copies(directory)
         if request.check_space:
-            check_space(vm, request, kept_disks(source, request, damaged))
+            check_space(vm, request, kept_disks(record, source, request, damaged))
         if check:
             result = {**planned_result(vm, vcenter, request), **told}
             result["diff"] = _diff(before, planned_paths(result))
