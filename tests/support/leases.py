@@ -25,6 +25,7 @@ from pyVim.connect import Disconnect, SmartConnect
 from pyVmomi import vim
 
 from ansible_collections.hypersdk.hyper2kvm.tests.support.vcsim import Vcsim
+from ansible_collections.hypersdk.hyper2kvm.tests.support.waiting import wait_for
 
 
 @contextmanager
@@ -52,14 +53,6 @@ def find_vm(service: Any, name: str) -> Any:
     view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
     (found,) = [vm for vm in view.view if vm.name == name]
     return found
-
-
-def wait_for(condition: Any, seconds: float = 10.0) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def started(lease: Any) -> Any:

@@ -6,35 +6,28 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.hypersdk.hyper2kvm.tests.support.exporting import (
+    SLOW,
+    digests_in,
     export,
     lease_ends,
     names_in,
-    options,
-    sha256,
+    recorded,
     source_digests,
+    start,
     warnings_of,
 )
-from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import COLLECTIONS_ROOT
 from ansible_collections.hypersdk.hyper2kvm.tests.support.vcsim import Vcsim
 
 COMPLETE = ["export.json", "small01-disk1.vmdk", "small01-disk2.vmdk", "small01.mf", "small01.ovf"]
-SLOW = {"kind": "throttle", "file": 0, "bytes_per_second": 400_000}
-
-
-def digests_in(dest: Path) -> list[str]:
-    return [sha256(dest / "small01-disk1.vmdk"), sha256(dest / "small01-disk2.vmdk")]
 
 
 @pytest.mark.parametrize(
@@ -305,145 +298,6 @@ def test_a_file_that_cannot_be_written_is_named(
     assert result["failed"] and f"{obstacle} can't be used: " in result["msg"], result
     assert obstacle.exists()
     assert "completed" not in lease_ends(small_vcenter) or name == "small01.ova"
-
-
-def start(vcenter: Vcsim, dest: Path) -> subprocess.Popen[str]:
-    """Start the module and return when its first disk is under way."""
-    process = launch(vcenter, dest)
-    wait_for((dest / "small01-disk1.vmdk.part").exists)
-    wait_for(lambda: (dest / "small01-disk1.vmdk.part").stat().st_size > 0)
-    return process
-
-
-def launch(vcenter: Vcsim, dest: Path, **more: Any) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "ansible_collections.hypersdk.hyper2kvm.plugins.modules.vsphere_ovf_export",
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(COLLECTIONS_ROOT)},
-    )
-    assert process.stdin
-    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": options(vcenter, dest, **more)}))
-    process.stdin.close()
-    process.stdin = None
-    return process
-
-
-def wait_for(condition: Any, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.05)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_signals_abort_the_lease(small_vcenter: Vcsim, tmp_path: Path, number: int) -> None:
-    small_vcenter.set_faults([SLOW])
-    process = start(small_vcenter, tmp_path)
-    process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=30)
-    result = json.loads(stdout)
-    assert result["failed"] and f"Stopped by {signal.Signals(number).name}" in result["msg"]
-    assert "Traceback" not in stderr
-    assert lease_ends(small_vcenter) == ["aborted"]
-    assert [name for name in names_in(tmp_path) if name.endswith(".part")] == []
-
-
-def test_a_snapshot_that_was_being_made_goes_too(small_vcenter: Vcsim, tmp_path: Path) -> None:
-    slow = {"kind": "call_slow", "method": "CreateSnapshot_Task", "seconds": 3}
-    small_vcenter.set_faults([slow])
-    process = launch(small_vcenter, tmp_path, name="live01", snapshot={"create": True})
-    wait_for(lambda: small_vcenter.status()["faults"][0]["applied"])
-    process.send_signal(signal.SIGTERM)
-    stdout, stderr = process.communicate(timeout=60)
-    assert "Stopped by SIGTERM" in json.loads(stdout)["msg"]
-    assert "Traceback" not in stderr
-    time.sleep(4)  # until it would be there at the latest
-    (vm,) = (vm for vm in small_vcenter.status()["vms"] if vm["name"] == "live01")
-    assert vm["snapshots"] == []
-
-
-def test_after_kill_9_the_next_run_goes_on(
-    small_vcenter: Vcsim, small_inventory: dict[str, Any], tmp_path: Path
-) -> None:
-    small_vcenter.set_faults([SLOW])
-    process = start(small_vcenter, tmp_path)
-    wait_for(lambda: recorded(tmp_path) == ["small01-disk2.vmdk"])
-    process.kill()
-    process.communicate(timeout=30)
-    assert "small01-disk1.vmdk.part" in names_in(tmp_path)
-    small_vcenter.set_faults([])
-    result = export(small_vcenter, tmp_path)
-    assert result.get("changed") is True, result
-    assert result["bytes_transferred"] == result["disks"][0]["size"]
-    assert digests_in(tmp_path) == source_digests(small_inventory)
-    assert names_in(tmp_path) == COMPLETE
-
-
-def test_after_kill_9_verify_looks_into_what_is_kept(
-    small_vcenter: Vcsim, small_inventory: dict[str, Any], tmp_path: Path
-) -> None:
-    small_vcenter.set_faults([SLOW])
-    process = start(small_vcenter, tmp_path)
-    wait_for(lambda: recorded(tmp_path) == ["small01-disk2.vmdk"])
-    process.kill()
-    process.communicate(timeout=30)
-    with (tmp_path / "small01-disk2.vmdk").open("r+b") as disk:
-        disk.seek(1000)
-        disk.write(b"rotten")
-    leftover = tmp_path / "work" / "disk-1.raw.part"
-    leftover.parent.mkdir()
-    leftover.touch()
-    small_vcenter.set_faults([])
-    result = export(small_vcenter, tmp_path, verify=True)
-    assert result["bytes_transferred"] == sum(disk["size"] for disk in result["disks"])
-    assert "small01-disk2.vmdk" in warnings_of(result)[0]
-    assert digests_in(tmp_path) == source_digests(small_inventory)
-    assert not leftover.exists()
-
-
-@pytest.mark.parametrize("resume", [True, False])
-def test_after_kill_9_a_changed_vm_is_fetched_whole(
-    small_vcenter: Vcsim, tmp_path: Path, resume: bool
-) -> None:
-    """A VM that is the same is so too, where that is asked for."""
-    small_vcenter.set_faults([SLOW])
-    process = start(small_vcenter, tmp_path)
-    wait_for(lambda: recorded(tmp_path) == ["small01-disk2.vmdk"])
-    process.kill()
-    process.communicate(timeout=30)
-    small_vcenter.set_faults([])
-    if resume:
-        small_vcenter.touch("small01")
-    result = export(small_vcenter, tmp_path, resume=resume)
-    assert result["bytes_transferred"] == sum(disk["size"] for disk in result["disks"])
-
-
-def recorded(dest: Path) -> Sequence[str]:
-    try:
-        record = json.loads((dest / "export.json").read_text())
-    except OSError:
-        return []
-    return [file["name"] for file in record["files"]]
-
-
-def test_two_at_once_into_one_directory(small_vcenter: Vcsim, tmp_path: Path) -> None:
-    small_vcenter.set_faults([SLOW])
-    process = start(small_vcenter, tmp_path)
-    try:
-        started = time.monotonic()
-        second = export(small_vcenter, tmp_path)
-        assert second["failed"] and "Another export into" in second["msg"]
-        assert time.monotonic() - started < 20
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
 
 
 def test_descriptor_that_fails_aborts(small_vcenter: Vcsim, tmp_path: Path) -> None:

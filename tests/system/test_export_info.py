@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.hypersdk.hyper2kvm.tests.support.exporting import export, options
-from ansible_collections.hypersdk.hyper2kvm.tests.support.leases import connected, find_vm, wait_for
+from ansible_collections.hypersdk.hyper2kvm.tests.support.leases import connected, find_vm
 from ansible_collections.hypersdk.hyper2kvm.tests.support.modules import run_module
 from ansible_collections.hypersdk.hyper2kvm.tests.support.playbook import (
     connection,
     run_playbook,
 )
 from ansible_collections.hypersdk.hyper2kvm.tests.support.vcsim import Vcsim
+from ansible_collections.hypersdk.hyper2kvm.tests.support.waiting import wait_for
 
 QUERY = {"kind": "call_slow", "method": "RetrievePropertiesEx", "seconds": 0}
 

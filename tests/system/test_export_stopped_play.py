@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.hypersdk.hyper2kvm.tests.support.exporting import (
+    SLOW,
     export,
     lease_ends,
     names_in,
@@ -25,8 +26,6 @@ from ansible_collections.hypersdk.hyper2kvm.tests.support.exporting import (
     source_digests,
 )
 from ansible_collections.hypersdk.hyper2kvm.tests.support.vcsim import Vcsim
-
-SLOW = {"kind": "throttle", "file": 0, "bytes_per_second": 400_000}
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ from ansible_collections.hypersdk.hyper2kvm.tests.support.leases import (
     last_lease,
     started,
     two_disk_inventory,
-    wait_for,
 )
 from ansible_collections.hypersdk.hyper2kvm.tests.support.vcsim import Vcsim
+from ansible_collections.hypersdk.hyper2kvm.tests.support.waiting import wait_for
 
 OVF = "{http://schemas.dmtf.org/ovf/envelope/1}"
 RASD = "{http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData}"

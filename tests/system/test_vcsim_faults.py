@@ -27,9 +27,9 @@ from ansible_collections.hypersdk.hyper2kvm.tests.support.leases import (
     last_lease,
     started,
     two_disk_inventory,
-    wait_for,
 )
 from ansible_collections.hypersdk.hyper2kvm.tests.support.vcsim import Vcsim
+from ansible_collections.hypersdk.hyper2kvm.tests.support.waiting import wait_for
 
 Fault = dict[str, Any]
 

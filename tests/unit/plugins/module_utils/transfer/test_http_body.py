@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.server
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.transfer.http_b
     Endpoint,
     open_body,
 )
+from ansible_collections.hypersdk.hyper2kvm.tests.support.certificates import self_signed
 
 
 class _Host(http.server.BaseHTTPRequestHandler):
@@ -43,13 +43,7 @@ class _Host(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("certificate") / "server.pem"
-    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=esxi"]
-    names = ["-addext", "subjectAltName=DNS:esx01.example", "-keyout", str(path), "-out", "-"]
-    made = subprocess.run([*request, *names], check=True, capture_output=True)
-    with path.open("ab") as file:
-        file.write(made.stdout)
-    return path
+    return self_signed(tmp_path_factory.mktemp("certificate") / "server.pem", "DNS:esx01.example")
 
 
 @pytest.fixture

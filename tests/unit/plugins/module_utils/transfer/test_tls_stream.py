@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,19 +25,14 @@ from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.tls import (
 from ansible_collections.hypersdk.hyper2kvm.plugins.module_utils.transfer.tls_stream import (
     TlsStream,
 )
+from ansible_collections.hypersdk.hyper2kvm.tests.support.certificates import self_signed
 
 DATA = bytes(range(256)) * 4000
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("certificate") / "server.pem"
-    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=esxi"]
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", "-"]
-    made = subprocess.run([*request, *names], check=True, capture_output=True)
-    with path.open("ab") as file:
-        file.write(made.stdout)
-    return path
+    return self_signed(tmp_path_factory.mktemp("certificate") / "server.pem", "IP:127.0.0.1")
 
 
 @contextmanager
